@@ -1,0 +1,42 @@
+# Everything a developer or CI runs. `make run` and `make test` need Python 3.11+, make and a package index, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.8
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: install run test check eval bench lock clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Footnote needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing dependencies (about 400 MB to fetch the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@touch $@
+
+run: install  ## start everything; without Slack tokens that includes a local Slack
+	@honcho start
+
+test: install  ## all tests
+	@pytest
+
+check: install  ## format, lint, types, architecture
+	@ruff format --check
+	@ruff check
+	@mypy
+	@lint-imports
+
+eval: install  ## the story on labelled data: make eval [SET=name]
+	@python -m tests.evals.run $(SET)
+
+bench: install  ## speed, each figure beside a baseline from the same run
+	@python -m tests.bench
+
+lock: install  ## compile requirements.lock from pyproject.toml
+	@uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml -o requirements.lock \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

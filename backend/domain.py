@@ -1,0 +1,437 @@
+"""The product's words as frozen values. Nothing here does I/O; everything else speaks in these.
+
+Shapes: a vector is float32 of unit length; `d` is the embedder's dimension (384 for the local one), sentence vectors
+are always the local embedder's. Offsets are Python string indices, half open. Datetimes are aware and in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector: TypeAlias = NDArray[np.float32]
+"""Shape (d,), unit length."""
+Vectors: TypeAlias = NDArray[np.float32]
+"""Shape (n, d), rows of unit length."""
+Span: TypeAlias = tuple[int, int]
+
+# ---------------------------------------------------------------------------------------------------------- audience
+
+SUBJECT = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+"""What a team, channel or user id may look like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Who may read a document: its whole team, the members of one channel, or one user."""
+
+    kind: Literal["team", "channel", "user"] = "team"
+    subject: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Visibility:
+        """Read `team`, `channel:C1` or `user:U1`; raise ValueError for anything else."""
+        if text == "team":
+            return cls()
+        kind, _, subject = text.partition(":")
+        if SUBJECT.match(subject):
+            if kind == "channel":
+                return cls("channel", subject)
+            if kind == "user":
+                return cls("user", subject)
+        raise ValueError(f"visibility must be team, channel:ID or user:ID, not {text[:80]!r}")
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "team" else f"{self.kind}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who will be able to read the answer.
+
+    `private` is true when only `user` will; `channels` are those that the user is known to be in, and count only then.
+    """
+
+    channel: str | None = None
+    user: str | None = None
+    private: bool = False
+    channels: tuple[str, ...] = ()
+
+    def visibilities(self) -> frozenset[str]:
+        """Return the visibilities that every reader of the answer may read: the whole access rule, failing closed."""
+        admitted = {"team"}
+        if self.channel:
+            admitted.add(f"channel:{self.channel}")
+        if self.private:
+            if self.user:
+                admitted.add(f"user:{self.user}")
+            admitted.update(f"channel:{channel}" for channel in self.channels)
+        return frozenset(admitted)
+
+
+# ---------------------------------------------------------------------------------------------------------- metadata
+
+FieldValue: TypeAlias = str | float | datetime
+"""One value of a metadata field."""
+
+BUILT_IN_FIELDS = (
+    "source", "author", "doc_type", "tags", "title", "language", "published_at", "ingested_at", "document_id",
+)  # fmt: skip
+"""The fields that every document has; any other name in a filter is a custom field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What is known about a document beside its text. Empty means unknown."""
+
+    author: tuple[str, ...] = ()
+    source: str = ""
+    doc_type: str = ""
+    language: str = ""
+    published_at: datetime | None = None
+    tags: tuple[str, ...] = ()
+    custom: Mapping[str, tuple[FieldValue, ...]] = field(default_factory=dict)
+
+    def over(self, detected: Metadata) -> Metadata:
+        """Return these values where they are known, the detected ones elsewhere."""
+        return Metadata(
+            author=self.author or detected.author,
+            source=self.source or detected.source,
+            doc_type=self.doc_type or detected.doc_type,
+            language=self.language or detected.language,
+            published_at=self.published_at or detected.published_at,
+            tags=self.tags or detected.tags,
+            custom={**detected.custom, **self.custom},
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------ filter
+
+Operator: TypeAlias = Literal["eq", "ne", "in", "gte", "lt", "contains"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`field op value`. `value` is a tuple for `in`; a datetime is an instant and date ranges are half open."""
+
+    op: Operator
+    field: str
+    value: FieldValue | tuple[FieldValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    items: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    items: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    item: Filter
+
+
+Filter: TypeAlias = Condition | And | Or | Not
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Which values each field takes in the documents that an audience may read: field → value → document count."""
+
+    values: Mapping[str, Mapping[FieldValue, int]] = field(default_factory=dict)
+
+
+# --------------------------------------------------------------------------------------------------------- documents
+
+Status: TypeAlias = Literal["queued", "processing", "ready", "failed", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document's bytes come from: a URL to fetch, or bytes that were handed in (`blob` is their key)."""
+
+    url: str = ""
+    blob: str = ""
+    file_name: str = ""
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One source object as the team sees it. Key: (team, document_id).
+
+    `stated` is what a person said of it and wins over `metadata`, which is what the index holds once it is ready.
+    `revision` identifies the indexed content and metadata ("" before the first success). `reason` says, when `status`
+    is failed, what a person can do. `attempt` names the work under way on the document, "" when there is none: work
+    that finds another name here was superseded and stops. `stated_title` is the title that a person gave, if any.
+    """
+
+    team: str
+    document_id: str
+    origin: Origin
+    title: str
+    url: str
+    visibility: Visibility
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    reason: str = ""
+    revision: str = ""
+    stated: Metadata = Metadata()
+    metadata: Metadata = Metadata()
+    chunks: int = 0
+    refresh_days: int | None = None
+    attempt: str = ""
+    stated_title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A document's text as Markdown (headings, lists, tables, fenced code), with what was detected about it.
+
+    `pages` maps the offset in `text` at which a page begins to its number, ascending; empty where there are no pages.
+    """
+
+    text: str
+    title: str = ""
+    metadata: Metadata = Metadata()
+    pages: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A slice of a section. A section's chunks, in order, concatenate to its exact text.
+
+    `section` is the section's position in the document, `heading` its path ("Leave › Parental leave", "" above the
+    first heading), `start` the slice's offset in the section. `sentences` are trimmed spans within `text`, in order;
+    a table row, a list item and a code line count as sentences.
+    """
+
+    position: int
+    section: int
+    heading: str
+    start: int
+    text: str
+    sentences: tuple[Span, ...]
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkVectors:
+    """`vector` is searched, shape (d,); `sentences` has one row per sentence of the chunk, shape (n, 384)."""
+
+    vector: Vector
+    sentences: Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryVectors:
+    """A text in two spaces: `search`, shape (d,), meets chunk vectors; `sentence`, (384,), meets sentence vectors."""
+
+    search: Vector
+    sentence: Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexedDocument:
+    """Everything that the index holds of one document; `chunks` and `vectors` run in parallel."""
+
+    team: str
+    document_id: str
+    revision: str
+    title: str
+    url: str
+    visibility: Visibility
+    metadata: Metadata
+    ingested_at: datetime
+    chunks: tuple[Chunk, ...]
+    vectors: tuple[ChunkVectors, ...]
+
+
+# ------------------------------------------------------------------------------------------------------------- query
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of the thread."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the user wrote, with its history, and who will read the answer.
+
+    `filter` is the caller's own and is always applied; understanding may add to it, never loosen it.
+    """
+
+    text: str
+    team: str
+    audience: Audience = Audience()
+    history: tuple[Turn, ...] = ()
+    filter: Filter | None = None
+    limit: int = 8
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The stand-alone text, filter and audience that are sent to the index."""
+
+    text: str
+    team: str
+    audience: Audience = Audience()
+    filter: Filter | None = None
+    relaxed: bool = False
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """A chunk as retrieved for one query, with the facts of its document that a citation shows."""
+
+    chunk_id: str
+    document_id: str
+    section_id: str
+    position: int
+    title: str
+    url: str
+    heading: str
+    text: str
+    sentences: tuple[Span, ...]
+    sentence_vectors: Vectors
+    page: int | None = None
+    author: str | None = None
+    source: str = ""
+    published_at: datetime | None = None
+    ingested_at: datetime | None = None
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """A passage after compression, numbered `n` from 1 as markers cite it.
+
+    `kept` are indices into `passage.sentences`, ascending; `text` is what remains, in the passage's order.
+    """
+
+    n: int
+    passage: Passage
+    kept: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The link from marker `[n]` to a passage, with the passage's exact words that support the sentence."""
+
+    n: int
+    document_id: str
+    chunk_id: str
+    title: str
+    url: str
+    quote: str
+    heading: str = ""
+    page: int | None = None
+    author: str | None = None
+    published_at: datetime | None = None
+
+
+Outcome: TypeAlias = Literal["answered", "abstained", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetadata:
+    """What one run cost. Times in milliseconds; tokens by the local tokenizer, before and after compression."""
+
+    understand_ms: float = 0.0
+    embedding_ms: float = 0.0
+    search_ms: float = 0.0
+    compress_ms: float = 0.0
+    generation_ms: float = 0.0
+    verify_ms: float = 0.0
+    total_ms: float = 0.0
+    tokens_before: int = 0
+    tokens_after: int = 0
+    dropped_sentences: int = 0
+    prompt: str = ""
+    model: str = "extractive"
+    cache: Literal["miss", "hit"] = "miss"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass of the pipeline, kept as a trace."""
+
+    run_id: str
+    question: Question
+    outcome: Outcome
+    query: Query
+    passages: tuple[Passage, ...]
+    answer: str
+    citations: tuple[Citation, ...]
+    metadata: RunMetadata
+    created_at: datetime
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A person's rating of a run; one per (run_id, user, kind)."""
+
+    run_id: str
+    user: str
+    rating: Literal[1, -1]
+    kind: Literal["reaction", "button"]
+    comment: str = ""
+    created_at: datetime | None = None
+
+
+# ----------------------------------------------------------------------------------- what the pipeline tells, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A stage began; `stage` is `understand`, `retrieve`, `generate`."""
+
+    stage: Literal["understand", "retrieve", "generate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    query: Query
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A whole verified sentence or more, with markers, ready to be appended as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    run: Run
+
+
+Event: TypeAlias = Began | Understood | Found | Delta | Cited | Done

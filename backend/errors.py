@@ -1,0 +1,97 @@
+"""The one exception tree.
+
+    FootnoteError            status 500
+    ├── BadInput             400  the caller can mend it; the message says how
+    ├── Unauthorized         401
+    ├── Forbidden            403
+    ├── NotFound             404
+    ├── TooLarge             413
+    ├── IngestFailed         422  a document cannot be taken in; the message is the document's `reason`
+    │   ├── FetchRefused          the URL is one that we do not fetch (scheme, private address, too many redirects)
+    │   ├── FetchFailed           the URL cannot be had now; worth a retry when `retry` is true
+    │   └── Unreadable            fetched, but no text can be had from it
+    └── Unavailable          503  a dependency is down; worth a retry
+        ├── IndexUnavailable
+        ├── DatabaseUnavailable
+        ├── EmbedderUnavailable
+        └── LLMUnavailable
+
+Adapters translate their vendor's errors into these where the vendor is called. `str(error)` is a plain sentence that a
+person can act on and never holds question or document text, secrets or a traceback.
+"""
+
+from __future__ import annotations
+
+
+class FootnoteError(Exception):
+    """Anything that Footnote itself raises. `status` is the HTTP status, `title` a short name for it."""
+
+    status = 500
+    title = "Something went wrong"
+
+
+class BadInput(FootnoteError):
+    status = 400
+    title = "Bad input"
+
+
+class Unauthorized(FootnoteError):
+    status = 401
+    title = "Unauthorized"
+
+
+class Forbidden(FootnoteError):
+    status = 403
+    title = "Forbidden"
+
+
+class NotFound(FootnoteError):
+    status = 404
+    title = "Not found"
+
+
+class TooLarge(FootnoteError):
+    status = 413
+    title = "Too large"
+
+
+class IngestFailed(FootnoteError):
+    status = 422
+    title = "Document not ingested"
+
+
+class FetchRefused(IngestFailed):
+    title = "URL refused"
+
+
+class FetchFailed(IngestFailed):
+    title = "URL not fetched"
+
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        super().__init__(message)
+        self.retry = retry
+
+
+class Unreadable(IngestFailed):
+    title = "Document not readable"
+
+
+class Unavailable(FootnoteError):
+    status = 503
+    title = "Unavailable"
+
+
+class IndexUnavailable(Unavailable):
+    title = "Index unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    title = "Database unavailable"
+
+
+class EmbedderUnavailable(Unavailable):
+    title = "Embedder unavailable"
+
+
+class LLMUnavailable(Unavailable):
+    title = "LLM unavailable"

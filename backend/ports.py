@@ -1,0 +1,208 @@
+"""What the story needs from the outside world, in its own words. Adapters implement these; only `app.py` knows which.
+
+Every method may raise the `Unavailable` of its kind; nothing else of a vendor's gets through. Callers own deadlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from backend.domain import (
+    Audience,
+    Catalogue,
+    Chunk,
+    ChunkVectors,
+    Document,
+    Evidence,
+    Feedback,
+    IndexedDocument,
+    Passage,
+    Query,
+    QueryVectors,
+    Run,
+    Status,
+    Vector,
+    Vectors,
+)
+
+
+class Embedder(Protocol):
+    """Text → vectors. `name` is recorded in the index, which refuses to mix embedders; `dimensions` is d."""
+
+    name: str
+    dimensions: int
+
+    async def embed_query(self, text: str) -> QueryVectors:
+        """Embed a query; text beyond the model's limit is cut."""
+
+    async def embed_chunks(self, title: str, chunks: Sequence[Chunk]) -> list[ChunkVectors]:
+        """Embed a document's chunks, each with its heading path, in order; one forward pass gives both vectors."""
+
+    async def embed_sentences(self, texts: Sequence[str]) -> Vectors:
+        """Embed sentences on their own, shape (n, 384), in the space of `ChunkVectors.sentences`."""
+
+    def count_tokens(self, text: str) -> int:
+        """Count tokens as the local tokenizer does, without special ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    rows: int
+    unindexed_rows: int
+    version: int
+    embedder: str
+
+
+class Index(Protocol):
+    """The searchable structure over chunks. Every search admits only what `query.team`, `query.audience` and
+    `query.filter` admit, decided inside the store before ranking."""
+
+    async def search_vector(self, query: Query, vector: Vector, *, limit: int) -> list[Passage]:
+        """Return at most `limit` passages, best first; `score` is the cosine similarity."""
+
+    async def search_text(self, query: Query, text: str, *, limit: int) -> list[Passage]:
+        """Return at most `limit` passages whose text, heading or title matches words of `text`, best first (BM25)."""
+
+    async def section_passages(self, query: Query, section_ids: Sequence[str]) -> list[Passage]:
+        """Return every passage of those sections that the audience may read, in document order; `score` is 0."""
+
+    async def status(self) -> IndexStatus:
+        """Return cheap figures about the index."""
+
+
+class IndexWriter(Protocol):
+    """The one way to change the index. Calls are serialised by the adapter."""
+
+    async def replace(self, documents: Sequence[IndexedDocument]) -> None:
+        """Replace these documents' old chunks by their new ones in one commit; searches see old or new, never half."""
+
+    async def delete(self, team: str, document_ids: Sequence[str]) -> None:
+        """Remove documents; no search that starts after this returns finds them."""
+
+    async def optimise(self) -> None:
+        """Compact, fold new rows into the indexes and drop old versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPage:
+    documents: tuple[Document, ...]
+    cursor: str | None
+
+
+class Documents(Protocol):
+    """The record of documents; the truth about status and deletion."""
+
+    async def get(self, team: str, document_id: str) -> Document | None: ...
+
+    async def put(self, document: Document) -> None:
+        """Insert or replace by (team, document_id)."""
+
+    async def list(
+        self,
+        team: str,
+        *,
+        status: Status | None = None,
+        text: str = "",
+        visibilities: frozenset[str] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> DocumentPage:
+        """Newest update first; without `status`, all but deleted; `text` matches title or URL, case-insensitively;
+        `visibilities` of None means all. A malformed cursor is BadInput."""
+
+    async def catalogue(self, team: str, audience: Audience) -> Catalogue:
+        """Return the field values of ready documents that the audience may read."""
+
+    async def unfinished(self) -> tuple[Document, ...]:
+        """Return the documents of all teams on which work is under way (`attempt` is set), to be taken up at start."""
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many documents have each status, over all teams."""
+
+
+class Runs(Protocol):
+    async def put(self, run: Run) -> None: ...
+
+    async def get(self, run_id: str) -> dict[str, object] | None:
+        """Return the stored trace as JSON-ready values, with its feedback, or None."""
+
+
+class Feedbacks(Protocol):
+    async def put(self, feedback: Feedback) -> None:
+        """Insert or replace by (run_id, user, kind). NotFound if there is no such run."""
+
+    async def delete(self, run_id: str, user: str, kind: Literal["reaction", "button"]) -> bool:
+        """Remove one; return whether there was one."""
+
+
+class Blobs(Protocol):
+    """Bytes handed in or fetched, kept until they are indexed; the key is their sha256 in hex."""
+
+    async def put(self, content: bytes) -> str: ...
+
+    async def get(self, key: str) -> bytes:
+        """NotFound if there is none."""
+
+    async def delete(self, key: str) -> None: ...
+
+
+class IngestQueue(Protocol):
+    """Durable work: what is enqueued runs at least once, also after kill -9."""
+
+    async def enqueue(self, team: str, document_id: str, attempt: str) -> None:
+        """Ingest a document; the same (team, document_id, attempt) is one piece of work."""
+
+    async def wait(self, team: str, document_id: str, attempt: str) -> None:
+        """Return when that work has ended, whatever came of it."""
+
+    async def depth(self) -> int:
+        """Return how many pieces of work have not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """`url` is where redirects led."""
+
+    content: bytes
+    url: str
+    media_type: str
+    file_name: str = ""
+
+
+class Fetcher(Protocol):
+    async def fetch(self, url: str) -> Fetched:
+        """Fetch over http(s) from a public or allow-listed address. FetchRefused, FetchFailed or TooLarge otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class LLM(Protocol):
+    """A configured model that completes and streams. `name` is the model's."""
+
+    name: str
+
+    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> AsyncIterator[str]:
+        """Yield pieces of the completion; closing the iterator cancels the call. LLMUnavailable on failure."""
+
+    async def complete(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, schema: dict[str, object] | None = None
+    ) -> str:
+        """Return the whole completion, JSON that follows `schema` where one is given."""
+
+
+class Answerer(Protocol):
+    """Writes the draft of an answer from evidence, with `[n]` markers; the verifier decides what of it is shown."""
+
+    model: str
+    prompt: str
+
+    def draft(
+        self, question: str, query: Query, vectors: QueryVectors, evidence: Sequence[Evidence]
+    ) -> AsyncIterator[str]:
+        """Yield text in pieces of any size. Nothing yielded means: the evidence does not answer."""
