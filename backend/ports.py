@@ -199,8 +199,10 @@ class LLM(Protocol):
 class Answerer(Protocol):
     """Writes the draft of an answer from evidence, with `[n]` markers; the verifier decides what of it is shown."""
 
-    model: str
-    prompt: str
+    @property
+    def model(self) -> str: ...
+    @property
+    def prompt(self) -> str: ...
 
     def draft(
         self, question: str, query: Query, vectors: QueryVectors, evidence: Sequence[Evidence]
