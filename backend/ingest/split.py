@@ -1,0 +1,186 @@
+"""Extracted text → chunks: sections by headings, whole sentences packed into a token budget. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from backend.domain import Chunk, Extracted, Span
+from backend.ingest.markdown import Section, sections_of
+from backend.sentences import sentence_spans
+
+MAX_TOKENS = 240
+"""About 190 words of English with their heading path: within the 256 word pieces that all-MiniLM-L6-v2 was made for."""
+MIN_TEXT_TOKENS = 48
+"""What a long heading path must leave for the text."""
+SEPARATOR = " › "
+MAX_HEADING = 300
+_WORD = re.compile(r"\S+\s*")
+_MAX_WORD = 400
+"""Characters after which even a word is cut: a line of base64 is one word."""
+
+CountTokens = Callable[[str], int]
+
+
+def split(extracted: Extracted, *, count_tokens: CountTokens, max_tokens: int = MAX_TOKENS) -> tuple[Chunk, ...]:
+    """Return the document's chunks, each of at most `max_tokens` with its heading path.
+
+    A sentence, list item, table row or code line is only cut where it alone exceeds the limit, then between words.
+    A section's chunks do not overlap and concatenate to its text. `count_tokens` is called once per sentence, and
+    again only for those that must be cut.
+    """
+    lines = _line_offsets(extracted.text)
+    chunks: list[Chunk] = []
+    for number, section in enumerate(sections_of(extracted.text)):
+        text = _Text.of(section)
+        if not text.sentences:
+            continue
+        heading = _heading(section.headings, extracted.title)
+        budget = max(max_tokens - count_tokens(heading), min(MIN_TEXT_TOKENS, max_tokens))
+        for start, end in _pack(_pieces(text, count_tokens, budget), budget):
+            page = page_at(extracted.pages, lines[min(text.source_line(start), len(lines) - 1)])
+            chunks.append(_chunk(text, (start, end), len(chunks), number, heading, page))
+    return tuple(chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A run of a section that stays together: a sentence with the white space and marker before and after it."""
+
+    start: int
+    end: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A section as one text, and where its lines start and come from."""
+
+    text: str
+    starts: tuple[int, ...]
+    sources: tuple[int, ...]
+    sentences: tuple[Span, ...]
+
+    @classmethod
+    def of(cls, section: Section) -> _Text:
+        texts = [line.text for line in section.lines]
+        starts = (0, *accumulate(len(text) + 1 for text in texts[:-1]))
+        sentences = [
+            (start + first, start + last)
+            for start, line in zip(starts, section.lines, strict=True)
+            for first, last in (sentence_spans(line.text) if line.prose else _whole(line.text))
+        ]
+        return cls("\n".join(texts), starts, tuple(line.source for line in section.lines), tuple(sentences))
+
+    def source_line(self, offset: int) -> int:
+        return self.sources[bisect_right(self.starts, offset) - 1]
+
+
+def _whole(text: str) -> list[Span]:
+    """Return a row or a line of code as one sentence, if there is a letter or digit in it."""
+    stripped = text.strip()
+    start = len(text) - len(text.lstrip())
+    return [(start, start + len(stripped))] if any(map(str.isalnum, stripped)) else []
+
+
+def _heading(headings: Sequence[str], title: str) -> str:
+    """Return the path without a first heading that only repeats the document's title."""
+    path = list(headings)
+    if path and _folded(path[0]) == _folded(title):
+        path = path[1:]
+    return SEPARATOR.join(" ".join(heading.split()) for heading in path)[:MAX_HEADING].strip()
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _line_offsets(text: str) -> list[int]:
+    return [0, *(match.end() for match in re.finditer("\n", text))]
+
+
+def _pieces(text: _Text, count_tokens: CountTokens, budget: int) -> Iterator[_Piece]:
+    """Cut the section between its sentences; what stands between two of them goes with the first up to its line's
+    end, and with the second after it, so that a list marker stays with its item."""
+    starts = [_boundary(text.text, before, after) for (_, before), (after, _) in pairwise(text.sentences)]
+    bounds = [0, *starts, len(text.text)]
+    for start, end in pairwise(bounds):
+        tokens = max(1, count_tokens(text.text[start:end]))
+        if tokens <= budget:
+            yield _Piece(start, end, tokens)
+        else:
+            yield from _cut(text.text, start, end, count_tokens, budget)
+
+
+def _boundary(text: str, before: int, after: int) -> int:
+    line_end = text.find("\n", before, after)
+    return line_end + 1 if line_end >= 0 else after
+
+
+def _cut(text: str, start: int, end: int, count_tokens: CountTokens, budget: int) -> Iterator[_Piece]:
+    """Cut an overlong sentence between words, each counted once; a word beyond the budget is cut by length."""
+    begin, total = start, 0
+    for first, last in _words(text, start, end):
+        tokens = max(1, count_tokens(text[first:last]))
+        if total and total + tokens > budget:
+            yield _Piece(begin, first, total)
+            begin, total = first, 0
+        total += tokens
+    yield _Piece(begin, end, total)
+
+
+def _words(text: str, start: int, end: int) -> Iterator[Span]:
+    position = start
+    for match in _WORD.finditer(text, start, end):
+        last = match.end()
+        for first in range(position, last, _MAX_WORD):
+            yield first, min(first + _MAX_WORD, last)
+        position = last
+    if position < end:
+        yield position, end
+
+
+def _pack(pieces: Iterator[_Piece], budget: int) -> Iterator[Span]:
+    """Join consecutive pieces while they fit."""
+    start = end = total = 0
+    for piece in pieces:
+        if total and total + piece.tokens > budget:
+            yield start, end
+            start, total = piece.start, 0
+        end, total = piece.end, total + piece.tokens
+    yield start, end
+
+
+def _chunk(text: _Text, span: Span, position: int, section: int, heading: str, page: int | None) -> Chunk:
+    start, end = span
+    return Chunk(position, section, heading, start, text.text[start:end], _within(text, span), page)
+
+
+def _within(text: _Text, span: Span) -> tuple[Span, ...]:
+    """Return the sentences, or parts of one that was cut, that lie in the span, relative to it and trimmed."""
+    start, end = span
+    first = bisect_right(text.sentences, (start, start))
+    if first and text.sentences[first - 1][1] > start:
+        first -= 1
+    after = bisect_left(text.sentences, (end, end))
+    return tuple(
+        trimmed
+        for left, right in text.sentences[first:after]
+        for trimmed in _trimmed(text.text, max(left, start), min(right, end), start)
+    )
+
+
+def _trimmed(text: str, first: int, last: int, base: int) -> Iterator[Span]:
+    part = text[first:last]
+    left, right = len(part) - len(part.lstrip()), len(part.rstrip())
+    if right > left:
+        yield first + left - base, first + right - base
+
+
+def page_at(pages: Sequence[tuple[int, int]], offset: int) -> int | None:
+    """Return the number of the page that `offset` lies on."""
+    index = bisect_left(pages, (offset + 1, 0)) - 1
+    return pages[index][1] if index >= 0 else None
