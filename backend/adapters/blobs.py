@@ -1,0 +1,77 @@
+"""Blobs as files named by their sha256, in 256 folders."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.errors import NotFound, Unavailable
+
+KEY = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlobs:
+    """ports.Blobs in a folder, which is made when it is first written to. Unavailable if the disk does not oblige."""
+
+    folder: Path
+
+    async def put(self, content: bytes) -> str:
+        """Keep the bytes; when this returns they are on the disk, whole."""
+        try:
+            return await asyncio.to_thread(self._write, content)
+        except OSError as error:
+            raise Unavailable(f"The document cannot be stored: {error.strerror}.") from error
+
+    async def get(self, key: str) -> bytes:
+        path = self._path(key)
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError:
+            raise NotFound("The stored document is gone; ingest it again.") from None
+        except OSError as error:
+            raise Unavailable(f"The stored document cannot be read: {error.strerror}.") from error
+
+    async def delete(self, key: str) -> None:
+        try:
+            await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"The stored document cannot be deleted: {error.strerror}.") from error
+
+    def _path(self, key: str) -> Path:
+        """Only a sha256 is a key, so no key leads out of the folder."""
+        if not KEY.match(key):
+            raise NotFound("There is no such stored document.")
+        return self.folder / key[:2] / key
+
+    def _write(self, content: bytes) -> str:
+        key = hashlib.sha256(content).hexdigest()
+        path = self._path(key)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, content)
+        return key
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """A crash leaves the file as it was or complete: temporary file, fsync, rename, fsync of the folder."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,123 @@
+"""The tables of the state database. A change here needs a migration: `tests/unit/test_state_database.py` compares."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime as microseconds since 1970: exact, ordered and the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return None if value is None else to_microseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else from_microseconds(value)
+
+
+def to_microseconds(moment: datetime) -> int:
+    since = moment - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+tables = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+documents = Table(
+    "documents",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("document_id", String(512), primary_key=True),
+    Column("origin", JSON, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("visibility", String(80), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("revision", String(64), nullable=False),
+    Column("stated", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("refresh_days", Integer),
+    Column("attempt", String(64), nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Column("stated_title", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index("ix_documents_listing", "team", "updated_at", "document_id"),
+    Index("ix_documents_change", "team", "change"),
+    Index("ix_documents_status", "status"),
+    Index("ix_documents_attempt", "attempt"),
+)
+"""`search_text` is title and URL in lower case, folded by Python: databases differ in what they fold."""
+
+document_changes = Table(
+    "document_changes",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+"""How often the documents of a team were changed. A write takes the next number in its own transaction and leaves it in
+`documents.change`, so a reader sees cheaply whether, and where, anything changed: in this process or another."""
+
+runs = Table(
+    "runs",
+    tables,
+    Column("run_id", String(64), primary_key=True),
+    Column("team", String(64), nullable=False),
+    Column("channel", String(64)),
+    Column("user", String(64)),
+    Column("private", SmallInteger, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("prompt", String(128), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("total_ms", Float, nullable=False),
+    Column("trace", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_runs_team_created_at", "team", "created_at"),
+)
+
+feedback = Table(
+    "feedback",
+    tables,
+    Column("run_id", String(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("rating", SmallInteger, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)

@@ -1,0 +1,99 @@
+"""What ingestion calls, in memory: a web of pages, a reader and splitter of plain text, and a writer that counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from backend.domain import Chunk, Document, Extracted, IndexedDocument
+from backend.errors import FetchFailed, FootnoteError, Unreadable
+from backend.ingest.pipeline import Ingest
+from backend.ports import Fetched
+from tests.fakes.embedder import HashEmbedder
+from tests.fakes.state import FakeBlobs, FakeDocuments
+
+
+@dataclass
+class FakeFetcher:
+    """Pages by URL; a page may be an error, and anything else is not found."""
+
+    pages: dict[str, bytes | FootnoteError] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+
+    async def fetch(self, url: str) -> Fetched:
+        self.fetched.append(url)
+        page = self.pages.get(url, FetchFailed("The server answered 404."))
+        if isinstance(page, FootnoteError):
+            raise page
+        return Fetched(page, url, "text/html; charset=utf-8")
+
+
+async def read_text(fetched: Fetched) -> Extracted:
+    """Extract by decoding: a first line `# …` is the title, `%PDF` is not readable."""
+    if fetched.content.startswith(b"%PDF"):
+        raise Unreadable("The PDF is encrypted.")
+    text = fetched.content.decode()
+    title = text.partition("\n")[0].removeprefix("# ") if text.startswith("# ") else ""
+    return Extracted(text, title)
+
+
+def split_lines(extracted: Extracted) -> tuple[Chunk, ...]:
+    """One chunk of one sentence per line that is not blank."""
+    lines = [line for line in extracted.text.splitlines() if line.strip()]
+    return tuple(Chunk(place, place, "", 0, line, ((0, len(line)),)) for place, line in enumerate(lines))
+
+
+@dataclass
+class FakeWriter:
+    """Holds what would be in the index. `gate`, where set, is awaited inside every `replace`."""
+
+    rows: dict[tuple[str, str], IndexedDocument] = field(default_factory=dict)
+    commits: list[list[str]] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    fault: FootnoteError | None = None
+
+    async def replace(self, documents: Sequence[IndexedDocument]) -> None:
+        self.entered.set()
+        if self.gate:
+            await self.gate.wait()
+        if self.fault:
+            raise self.fault
+        self.commits.append([document.document_id for document in documents])
+        self.rows.update({(document.team, document.document_id): document for document in documents})
+
+    async def delete(self, team: str, document_ids: Sequence[str]) -> None:
+        if self.fault:
+            raise self.fault
+        for document_id in document_ids:
+            self.rows.pop((team, document_id), None)
+
+    async def optimise(self) -> None:
+        return None
+
+
+@dataclass
+class Rig:
+    """An `Ingest` over fakes, with the fakes at hand."""
+
+    documents: FakeDocuments = field(default_factory=FakeDocuments)
+    blobs: FakeBlobs = field(default_factory=FakeBlobs)
+    fetcher: FakeFetcher = field(default_factory=FakeFetcher)
+    writer: FakeWriter = field(default_factory=FakeWriter)
+    embedder: HashEmbedder = field(default_factory=HashEmbedder)
+
+    def __post_init__(self) -> None:
+        self.ingest = Ingest(
+            documents=self.documents,
+            blobs=self.blobs,
+            fetcher=self.fetcher,
+            extract=read_text,
+            split=split_lines,
+            embedder=self.embedder,
+            writer=self.writer,
+        )
+
+    async def run(self, document: Document) -> Document:
+        await self.ingest.run(document.team, document.document_id, document.attempt)
+        return self.documents.rows[document.team, document.document_id]

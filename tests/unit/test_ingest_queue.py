@@ -1,0 +1,167 @@
+"""Durable ingestion: what is enqueued ends, once, whatever happens to the process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from backend.adapters.dbos import DbosIngestQueue, Pace
+from backend.domain import Document
+from backend.errors import FetchFailed, FetchRefused, IndexUnavailable
+from backend.ingest.submission import Submission, Upload
+from tests.fakes.ingest import Rig
+from tests.fakes.ingest_process import serve
+
+QUICK = Pace(poll=0.02, retry=0.01, attempts=3)
+
+
+@asynccontextmanager
+async def opened(rig: Rig, folder: Path) -> AsyncIterator[DbosIngestQueue]:
+    queue = await DbosIngestQueue.open(f"sqlite:///{folder}/state/dbos.sqlite", rig.ingest, workers=2, pace=QUICK)
+    try:
+        yield queue
+    finally:
+        await queue.close()
+
+
+async def enqueue(rig: Rig, queue: DbosIngestQueue, submission: Submission) -> Document:
+    document = await rig.ingest.accept(submission)
+    await queue.enqueue(document.team, document.document_id, document.attempt)
+    return document
+
+
+async def ended(rig: Rig, queue: DbosIngestQueue, document: Document) -> Document:
+    await asyncio.wait_for(queue.wait(document.team, document.document_id, document.attempt), 10)
+    return rig.documents.rows[document.team, document.document_id]
+
+
+def text(number: int) -> Submission:
+    return Submission("T1", upload=Upload(f"# Title {number}\nText {number}.".encode()), document_id=f"d/{number}")
+
+
+async def test_documents_are_ready_when_their_work_has_ended(tmp_path: Path) -> None:
+    rig = Rig()
+    async with opened(rig, tmp_path) as queue:
+        documents = [await enqueue(rig, queue, text(number)) for number in range(5)]
+        done = [await ended(rig, queue, document) for document in documents]
+        assert await queue.depth() == 0
+
+    assert {document.status for document in done} == {"ready"}
+    assert sorted(written for commit in rig.writer.commits for written in commit) == [f"d/{n}" for n in range(5)]
+    assert set(rig.blobs.rows) == {document.origin.blob for document in done}
+
+
+async def test_a_failure_that_may_pass_is_tried_again_and_one_that_will_not_is_not(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.fetcher.pages = {
+        "https://down.example/": FetchFailed("It did not answer.", retry=True),
+        "https://lan.example/": FetchRefused("It is a private address."),
+    }
+    async with opened(rig, tmp_path) as queue:
+        down = await enqueue(rig, queue, Submission("T1", url="https://down.example/"))
+        refused = await enqueue(rig, queue, Submission("T1", url="https://lan.example/"))
+        down, refused = await ended(rig, queue, down), await ended(rig, queue, refused)
+
+    assert (down.status, down.reason) == ("failed", "It did not answer.")
+    assert (refused.status, refused.reason) == ("failed", "It is a private address.")
+    assert rig.fetcher.fetched.count("https://down.example/") == QUICK.attempts
+    assert rig.fetcher.fetched.count("https://lan.example/") == 1
+
+
+async def test_an_index_that_is_down_for_good_fails_the_document_with_a_reason(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.writer.fault = IndexUnavailable("The index cannot be reached.")
+    async with opened(rig, tmp_path) as queue:
+        document = await ended(rig, queue, await enqueue(rig, queue, text(1)))
+
+    assert (document.status, document.reason) == ("failed", "The index cannot be reached.")
+
+
+async def test_the_same_attempt_enqueued_twice_is_one_piece_of_work(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.fetcher.pages = {"https://example.org/": b"Text."}
+    async with opened(rig, tmp_path) as queue:
+        document = await enqueue(rig, queue, Submission("T1", url="https://example.org/"))
+        await queue.enqueue(document.team, document.document_id, document.attempt)
+        await ended(rig, queue, document)
+        await queue.enqueue(document.team, document.document_id, document.attempt)
+        await ended(rig, queue, document)
+
+    assert rig.fetcher.fetched == ["https://example.org/"]
+
+
+async def test_closing_in_the_middle_of_work_and_opening_again_finishes_it(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.writer.gate = asyncio.Event()
+    async with opened(rig, tmp_path) as queue:
+        documents = [await enqueue(rig, queue, text(number)) for number in range(4)]
+        await asyncio.wait_for(rig.writer.entered.wait(), 10)
+    assert rig.writer.commits == []
+
+    rig.writer.gate.set()
+    async with opened(rig, tmp_path) as queue:
+        done = [await ended(rig, queue, document) for document in documents]
+    assert {document.status for document in done} == {"ready"}
+    assert await asyncio.to_thread(lambda: "threads still serve the loop") == "threads still serve the loop"
+
+
+async def test_no_text_reaches_the_tables_of_the_queue(tmp_path: Path) -> None:
+    rig = Rig()
+    secret = b"Xylophone-Quartz-7731"
+    async with opened(rig, tmp_path) as queue:
+        await ended(rig, queue, await enqueue(rig, queue, Submission("T1", upload=Upload(secret * 20))))
+
+    with closing(sqlite3.connect(tmp_path / "state" / "dbos.sqlite")) as database:
+        dump = "\n".join(database.iterdump())
+    assert "commit" in dump
+    assert secret.decode() not in dump
+
+
+# -------------------------------------------------------------------------------------------------------- real crashes
+
+
+@contextmanager
+def process(folder: Path, count: int) -> Iterator[tuple[BaseProcess, Connection]]:
+    """Start one in a fork of a server that has imported everything, and kill it when done with."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.fakes.ingest_process"])
+    here, there = context.Pipe(duplex=False)
+    started = context.Process(target=serve, args=(folder, count, there), daemon=True)
+    started.start()
+    there.close()
+    try:
+        yield started, here
+    finally:
+        started.kill()
+        started.join(10)
+        started.close()
+        here.close()
+
+
+def test_a_process_killed_again_and_again_ends_with_every_document_ready(tmp_path: Path) -> None:
+    count = 20
+    for writings in (2, 1, 4):
+        with process(tmp_path, count) as (_, told):
+            assert [told.recv() for _ in range(writings)] == ["writing"] * writings
+
+    with process(tmp_path, count) as (last, told):
+        while told.recv() != "done":
+            pass
+        last.join(10)
+        assert last.exitcode == 0
+
+    with closing(sqlite3.connect(tmp_path / "footnote.sqlite")) as database:
+        rows = database.execute("SELECT document_id, status, attempt, revision, chunks FROM documents").fetchall()
+    assert len(rows) == count
+    for document_id, status, attempt, revision, chunks in rows:
+        written = [json.loads(line) for line in (tmp_path / "index" / f"{document_id}.jsonl").read_text().splitlines()]
+        assert (status, attempt, chunks) == ("ready", "", 2)
+        assert {line["revision"] for line in written} == {revision}
+    assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
