@@ -1,0 +1,85 @@
+"""What keeps the table fast: its indexes, compaction and the removal of old versions. Called by the one writer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from lancedb.index import FTS, Bitmap, BTree, IvfFlat, LabelList
+from loguru import logger
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+Table: TypeAlias = Any
+
+KEY = "key"
+PRIMARY_KEY_METADATA = b"lance-schema:unenforced-primary-key"
+ROWS_FOR_VECTOR_INDEX = 10_000
+"""From here IVF_FLAT is three times as fast as comparing every row, at the same recall."""
+REBUILD_GROWTH = 4
+"""Partitions are counted out when the index is built: it is built anew once the table is so many times larger."""
+VERSIONS_KEPT = timedelta(minutes=10)
+"""Other processes may still be reading a version for as long as a search takes."""
+
+_SCALAR_INDEXES = {
+    "access": Bitmap, "labels": LabelList, "section_id": BTree, "published_at": BTree, "ingested_at": BTree,
+}  # fmt: skip
+"""None on the key: with one, concurrent upserts leave duplicates (LanceDB 0.40)."""
+_VECTOR_INDEX = "vector_{rows}"
+
+
+async def prepare_indexes(table: Table) -> None:
+    """Make the primary key and the indexes that are missing; an index may be made on an empty table."""
+    if not _has_primary_key(await table.schema()):
+        await table.set_unenforced_primary_key(KEY)
+    present = {column for index in await table.list_indices() for column in index.columns}
+    for column, kind in _SCALAR_INDEXES.items():
+        if column not in present:
+            await table.create_index(column, config=kind())
+    if "search_text" not in present:
+        await table.create_index("search_text", config=FTS())
+
+
+def _has_primary_key(schema: Any) -> bool:
+    metadata = schema.field(KEY).metadata or {}
+    return any(name.startswith(PRIMARY_KEY_METADATA) for name in metadata)
+
+
+async def compact(table: Table) -> None:
+    """Merge small files, fold new rows into the indexes, drop old versions; another process's commit is waited out."""
+    async for attempt in AsyncRetrying(
+        stop=stop_after_attempt(5),
+        wait=wait_random_exponential(multiplier=0.05, max=1),
+        retry=retry_if_exception(_is_conflict),
+        reraise=True,
+    ):
+        with attempt:
+            await table.optimize(cleanup_older_than=VERSIONS_KEPT)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError | OSError) and "Retryable commit conflict" in str(error)
+
+
+async def build_vector_index(table: Table) -> None:
+    """Make the vector index once it pays, and anew when the table has outgrown it. Its name says how large it was."""
+    rows = await table.count_rows()
+    built = await _vector_indexes(table)
+    if rows < ROWS_FOR_VECTOR_INDEX or any(rows < REBUILD_GROWTH * size for size in built.values()):
+        return
+    name = _VECTOR_INDEX.format(rows=rows)
+    await table.create_index("vector", config=IvfFlat(distance_type="cosine"), name=name)
+    for old in built:
+        await table.drop_index(old)
+    logger.bind(rows=rows).info("vector index built")
+
+
+async def _vector_indexes(table: Table) -> dict[str, int]:
+    """Return each vector index's name with the rows that it was built over."""
+    names = [index.name for index in await table.list_indices() if "vector" in index.columns]
+    return {name: int(name.rpartition("_")[2]) for name in names}
+
+
+async def unindexed_rows(table: Table) -> int:
+    """Return how many rows full text has to scan, because the index does not hold them yet."""
+    statistics = await table.index_stats("search_text_idx")
+    return 0 if statistics is None else int(statistics.num_unindexed_rows)

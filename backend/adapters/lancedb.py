@@ -1,0 +1,226 @@
+"""The index in LanceDB: one table of chunks, searched under a prefilter, written by one writer at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import lancedb
+import pyarrow as pa
+from loguru import logger
+
+from backend.adapters.lance_durability import Flusher
+from backend.adapters.lance_filter import documents_scope, prefilter, sections_scope
+from backend.adapters.lance_maintenance import build_vector_index, compact, prepare_indexes, unindexed_rows
+from backend.adapters.lance_schema import (
+    EMBEDDER_KEY,
+    PASSAGE_COLUMNS,
+    TABLE,
+    chunk_rows,
+    chunks_schema,
+    document_order,
+    to_passages,
+)
+from backend.domain import IndexedDocument, Passage, Query, Vector
+from backend.errors import IndexUnavailable
+from backend.ports import IndexStatus
+
+Table: TypeAlias = Any
+"""lancedb.AsyncTable and its query builders, which carry no types."""
+
+INDEX_CACHE_BYTES = 512 << 20
+METADATA_CACHE_BYTES = 128 << 20
+COMMITS_BETWEEN_OPTIMISING = 30
+"""A hundred small fragments make a search six times slower; folding them in takes about half a second."""
+
+
+class LanceIndex:
+    """ports.Index and ports.IndexWriter over one LanceDB table.
+
+    Reads see every commit at once, other processes' included. Writes of this object queue up behind one another; two
+    processes may write, but the same document from both at a time is the caller's mistake.
+    """
+
+    def __init__(self, connection: Any, table: Table, embedder: str, flusher: Flusher | None) -> None:
+        self._connection = connection
+        self._opened: Table | None = table
+        self._embedder = embedder
+        self._flusher = flusher
+        self._writing = asyncio.Lock()
+        self._commits = 0
+
+    @classmethod
+    async def open(cls, uri: str, embedder_name: str, dimensions: int) -> LanceIndex:
+        """Open the index at a path or an object store's URI, making it if there is none.
+
+        Raises:
+            IndexUnavailable: it cannot be reached, or another embedder made it.
+        """
+        with _translated("opened"):
+            location = await asyncio.to_thread(_location, uri)
+            connection = await lancedb.connect_async(
+                location,
+                read_consistency_interval=timedelta(0),
+                session=lancedb.Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES),
+            )
+            table = await _open_table(connection, chunks_schema(embedder_name, dimensions))
+            await prepare_indexes(table)
+        local = None if "://" in location else Path(location) / f"{TABLE}.lance"
+        flusher = None if local is None else await asyncio.to_thread(Flusher, local)
+        return cls(connection, table, embedder_name, flusher)
+
+    async def close(self) -> None:
+        """Wait for the write that is going on, then let go of the store."""
+        async with self._writing:
+            self._table.close()
+            self._connection.close()
+            self._opened = None
+
+    @property
+    def _table(self) -> Table:
+        """The open table; LanceDB itself panics when a closed one is used."""
+        if self._opened is None:
+            raise IndexUnavailable("The index is closed.")
+        return self._opened
+
+    # ------------------------------------------------------------------------------------------------------- searching
+
+    async def search_vector(self, query: Query, vector: Vector, *, limit: int) -> list[Passage]:
+        """Return the nearest passages by cosine. `maximum_nprobes(0)`: else a filtered search silently loses rows."""
+        if limit < 1:
+            return []
+        search = self._table.query().nearest_to(vector).distance_type("cosine").maximum_nprobes(0)
+        rows = await self._rows(query, search.select([*PASSAGE_COLUMNS, "_distance"]).limit(limit))
+        return _ranked(to_passages(rows, [1.0 - row["_distance"] for row in rows]))
+
+    async def search_text(self, query: Query, text: str, *, limit: int) -> list[Passage]:
+        """Return the best passages by BM25 over title, heading and text. `text` is words, never a query language."""
+        if limit < 1 or not text.strip():
+            return []
+        search = self._table.query().nearest_to_text(text, columns=["search_text"])
+        rows = await self._rows(query, search.select([*PASSAGE_COLUMNS, "_score"]).limit(limit))
+        return _ranked(to_passages(rows, [row["_score"] for row in rows]))
+
+    async def section_passages(self, query: Query, section_ids: Sequence[str]) -> list[Passage]:
+        """Return those sections' passages. A filter speaks of documents, so it never cuts a section."""
+        if not section_ids:
+            return []
+        search = self._table.query().where(sections_scope(section_ids))
+        rows = await self._rows(query, search.select(PASSAGE_COLUMNS))
+        return document_order(to_passages(rows, [0.0] * len(rows)))
+
+    async def status(self) -> IndexStatus:
+        with _translated("read"):
+            rows, version = await self._table.count_rows(), await self._table.version()
+            return IndexStatus(rows, await unindexed_rows(self._table), version, self._embedder)
+
+    async def _rows(self, query: Query, search: Any) -> list[dict[str, Any]]:
+        """Run a search: every one goes through here, and so under the access rule."""
+        search = search.where(prefilter(query))
+        with _translated("searched"):
+            found: list[dict[str, Any]] = (await search.to_arrow()).to_pylist()
+            return found
+
+    # --------------------------------------------------------------------------------------------------------- writing
+
+    async def replace(self, documents: Sequence[IndexedDocument]) -> None:
+        """Replace documents in one commit; of two with the same key, the later counts."""
+        latest = {(document.team, document.document_id): document for document in documents}
+        if not latest:
+            return
+        async with self._writing:
+            with _translated("written"):
+                rows = await asyncio.to_thread(chunk_rows, latest.values(), await self._table.schema())
+                await self._merge(rows, documents_scope(latest))
+                await self._committed()
+
+    async def _merge(self, rows: pa.Table, scope: str) -> None:
+        """`use_index(False)`: through an index on the key, concurrent writers leave duplicates (LanceDB 0.40)."""
+        merge = self._table.merge_insert("key").use_index(False).when_matched_update_all()
+        await merge.when_not_matched_insert_all().when_not_matched_by_source_delete(scope).execute(rows)
+
+    async def delete(self, team: str, document_ids: Sequence[str]) -> None:
+        if not document_ids:
+            return
+        async with self._writing:
+            with _translated("written"):
+                await self._table.delete(documents_scope((team, document_id) for document_id in document_ids))
+                await self._committed()
+
+    async def optimise(self) -> None:
+        async with self._writing:
+            with _translated("optimised"):
+                await self._optimise()
+
+    async def _committed(self) -> None:
+        await self._flush()
+        self._commits += 1
+        if self._commits >= COMMITS_BETWEEN_OPTIMISING:
+            await self._try_optimise()
+
+    async def _try_optimise(self) -> None:
+        """A commit stands though what tidies up after it fails: the next one tries again."""
+        try:
+            with _translated("optimised"):
+                await self._optimise()
+        except IndexUnavailable as error:
+            logger.bind(error=str(error)).warning("index not optimised")
+
+    async def _optimise(self) -> None:
+        await compact(self._table)
+        await build_vector_index(self._table)
+        await self._flush()
+        self._commits = 0
+
+    async def _flush(self) -> None:
+        if self._flusher is not None:
+            await asyncio.to_thread(self._flusher.flush)
+
+
+def _ranked(passages: list[Passage]) -> list[Passage]:
+    """Best first; ties in document order, so that the same search gives the same list."""
+    return sorted(passages, key=lambda passage: (-passage.score, passage.document_id, passage.position))
+
+
+def _location(uri: str) -> str:
+    """Return a URI as it is and a path absolute: LanceDB takes a relative one that begins with `db` for its cloud."""
+    if "://" in uri:
+        return uri
+    path = Path(uri).expanduser().resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return str(path)
+
+
+async def _open_table(connection: Any, schema: pa.Schema) -> Table:
+    if TABLE not in (await connection.list_tables()).tables:
+        return await connection.create_table(TABLE, schema=schema)
+    table = await connection.open_table(TABLE)
+    _check_embedder(await table.schema(), schema)
+    return table
+
+
+def _check_embedder(present: pa.Schema, wanted: pa.Schema) -> None:
+    maker, embedder = _maker(present), _maker(wanted)
+    if maker != embedder:
+        raise IndexUnavailable(
+            f"The index was made with the embedder {maker!r}, but {embedder!r} is configured: vectors of two embedders"
+            " cannot be compared. Set the embedder back, or build the index anew with `python -m backend reindex`."
+        )
+
+
+def _maker(schema: pa.Schema) -> str:
+    name = (schema.metadata or {}).get(EMBEDDER_KEY, b"?").decode()
+    return f"{name} ({schema.field('vector').type.list_size} dimensions)"
+
+
+@contextmanager
+def _translated(done: str) -> Iterator[None]:
+    """Turn what LanceDB and Arrow raise into IndexUnavailable. Their messages may quote a filter, so ours does not."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, TypeError, pa.ArrowException) as error:
+        raise IndexUnavailable(f"The index could not be {done} ({type(error).__name__}).") from error

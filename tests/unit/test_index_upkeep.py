@@ -1,0 +1,82 @@
+"""What keeps the real index fast and durable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.adapters import lance_maintenance
+from backend.adapters.lance_durability import Flusher
+from backend.adapters.lancedb import COMMITS_BETWEEN_OPTIMISING, LanceIndex
+from backend.domain import Condition, Metadata, Query
+from tests.fakes.corpus import DIMENSIONS, indexed_document, unit_vector
+
+
+def test_only_files_that_are_new_are_flushed(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("x")
+    flusher = Flusher(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "new").write_text("y")
+    assert flusher.flush() == 1
+    assert flusher.flush() == 0
+
+
+def test_a_file_that_vanishes_is_no_error(tmp_path: Path) -> None:
+    flusher = Flusher(tmp_path)
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    assert flusher.flush() == 0
+
+
+async def test_a_commit_leaves_nothing_to_flush(tmp_path: Path) -> None:
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
+    await index.replace([indexed_document("d")])
+    assert index._flusher is not None
+    assert index._flusher.flush() == 0
+    await index.close()
+
+
+async def test_many_small_commits_are_folded_together_on_the_way(tmp_path: Path) -> None:
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
+    for number in range(COMMITS_BETWEEN_OPTIMISING):
+        await index.replace([indexed_document(f"d{number}")])
+    assert (await index.status()).unindexed_rows == 0
+    await index.close()
+
+
+def test_a_relative_path_that_begins_with_db_is_a_folder(tmp_path: Path) -> None:
+    async def open_and_close() -> None:
+        await (await LanceIndex.open("db1", "test", DIMENSIONS)).close()
+
+    with contextlib.chdir(tmp_path):
+        asyncio.run(open_and_close())
+    assert (tmp_path / "db1" / "chunks.lance").is_dir()
+
+
+@pytest.fixture(scope="module")
+def many() -> list[str]:
+    return [f"text {number}" for number in range(lance_maintenance.ROWS_FOR_VECTOR_INDEX)]
+
+
+async def test_a_large_table_gets_a_vector_index_that_loses_no_filtered_row(tmp_path: Path, many: list[str]) -> None:
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
+    await index.replace(
+        [
+            indexed_document("many", many),
+            indexed_document("few", [f"rare {n}" for n in range(30)], metadata=Metadata(source="rare")),
+        ]
+    )
+    await index.optimise()
+    await index.optimise()
+    names = [entry.name for entry in await index._table.list_indices() if "vector" in entry.columns]
+    assert names == [f"vector_{len(many) + 30}"]
+    wanted = unit_vector("text 4321")
+    [best] = await index.search_vector(Query("", "T1"), wanted, limit=1)
+    assert best.text == "text 4321"
+    rare = Query("", "T1", filter=Condition("eq", "source", "rare"))
+    assert len(await index.search_vector(rare, wanted, limit=50)) == 30
+    assert np.isclose(best.score, 1.0, atol=1e-5)
+    await index.close()
