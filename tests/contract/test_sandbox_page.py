@@ -1,0 +1,152 @@
+"""The page in a real browser, with a real Bolt app behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.sandbox import Sandbox
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium")]
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)> [click](javascript:alert(1)) ![x](https://evil.example/x.png) "
+    "<javascript:alert(1)|click> </script><script>alert(1)</script> **bold**"
+)
+
+
+def make_app(sandbox: Sandbox) -> AsyncApp:
+    app = AsyncApp(client=AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url), signing_secret="x")
+
+    @app.event("app_mention")
+    async def mentioned(event: dict[str, Any], client: AsyncWebClient) -> None:
+        stream = await client.chat_stream(
+            channel=event["channel"],
+            thread_ts=event["ts"],
+            recipient_team_id=event["team"],
+            recipient_user_id=event["user"],
+        )
+        await stream.append(markdown_text="Only what **every reader** may read [1]. " + HOSTILE, chunks=[])
+        await stream.stop(blocks=[FEEDBACK])
+
+    @app.event("message")
+    async def heard() -> None:
+        """Acknowledged by Bolt before it runs."""
+
+    @app.command("/ask")
+    async def ask(ack: Any) -> None:
+        await ack("Thirty *days*.")
+
+    @app.action("feedback")
+    async def rated(ack: Any) -> None:
+        await ack()
+
+    @app.event("reaction_added")
+    async def reacted() -> None:
+        """Acknowledged by Bolt before it runs."""
+
+    return app
+
+
+@asynccontextmanager
+async def opened(app: AsyncApp, sandbox: Sandbox) -> AsyncIterator[Page]:
+    handler = AsyncSocketModeHandler(app, sandbox.app_token, web_client=AsyncWebClient(base_url=sandbox.api_url))
+    try:
+        await handler.connect_async()  # type: ignore[no-untyped-call]
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+            try:
+                page = await browser.new_page(viewport={"width": 1280, "height": 800})
+                page.set_default_timeout(8_000)
+                await page.goto(sandbox.page_url)
+                yield page
+            finally:
+                await browser.close()
+    finally:
+        await handler.close_async()  # type: ignore[no-untyped-call]
+
+
+async def test_a_newcomer_clicks_a_question_reads_the_answer_and_rates_it() -> None:
+    async with Sandbox(0, questions=("Who may read what?",)) as sandbox, opened(make_app(sandbox), sandbox) as page:
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("dialog", lambda dialog: problems.append(dialog.message))
+
+        await page.get_by_role("button", name="Who may read what?").click()
+        thread = page.get_by_role("complementary")
+        await expect(thread.get_by_text("every reader")).to_be_visible()
+        await expect(thread.locator("strong", has_text="every reader")).to_be_visible()
+        await thread.get_by_role("button", name="Good answer").click()
+        await expect(thread.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "true")
+
+        assert await page.locator("#replies img, #replies script, a[href^=javascript]").count() == 0
+        await thread.locator("article").nth(1).hover()
+        await thread.get_by_role("button", name="React with +1").nth(1).click()
+        await expect(thread.locator(".pill")).to_have_text("👍1")
+        await page.keyboard.press("Escape")
+        await expect(thread).to_be_hidden()
+        assert problems == []
+
+
+async def test_everything_is_done_with_the_keyboard() -> None:
+    async with Sandbox(0) as sandbox, opened(make_app(sandbox), sandbox) as page:
+        await page.get_by_label("Write a message").focus()
+        await page.keyboard.type("/a")
+        await expect(page.get_by_role("option")).to_have_count(1)
+        await page.keyboard.press("Tab")
+        await page.keyboard.type("how long?")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("Only visible to you")).to_be_visible()
+
+        await page.keyboard.type("@Foo")
+        await page.keyboard.press("Enter")
+        await page.keyboard.type("one")
+        await page.keyboard.press("Shift+Enter")
+        await page.keyboard.type("two")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#messages .mention")).to_have_text("@Footnote")
+        texts = [message.text for message in sandbox.world.in_channel("C_GENERAL") if message.user == "U_ANA"]
+        assert texts == ["<@U_FOOTNOTE> one\ntwo"]
+
+
+async def test_ben_does_not_see_what_is_not_for_him() -> None:
+    async with Sandbox(0) as sandbox, opened(make_app(sandbox), sandbox) as page:
+        await expect(page.get_by_role("button", name="hr")).to_be_visible()
+        await page.get_by_role("radio", name="Ben").click()
+        await expect(page.get_by_role("button", name="hr")).to_have_count(0)
+
+
+async def test_on_a_phone_there_is_one_pane_at_a_time() -> None:
+    async with Sandbox(0) as sandbox, opened(make_app(sandbox), sandbox) as page:
+        await page.set_viewport_size({"width": 390, "height": 844})
+        await expect(page.locator(".sidebar")).to_be_hidden()
+        await page.get_by_role("button", name="How do I add a document?").click()
+        await expect(page.get_by_role("main")).to_be_hidden()
+        await page.get_by_role("button", name="Back to the channel").click()
+        await page.get_by_role("button", name="All channels").click()
+        await expect(page.locator(".sidebar")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+FEEDBACK = {
+    "type": "context_actions",
+    "elements": [
+        {
+            "type": "feedback_buttons",
+            "action_id": "feedback",
+            "positive_button": {"text": {"type": "plain_text", "text": "Good answer"}, "value": "up"},
+            "negative_button": {"text": {"type": "plain_text", "text": "Bad answer"}, "value": "down"},
+        }
+    ],
+}
