@@ -1,0 +1,189 @@
+"""The labelled sets, read in place and embedded once: the vectors are cached by the content of what was embedded."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from backend.domain import Chunk, ChunkVectors, Extracted, IndexedDocument, Metadata, Visibility
+from backend.ingest.split import split
+from backend.ports import Embedder
+from backend.sentences import sentence_spans
+
+TEAM = "eval"
+WINDOW = 190
+"""Words of a chunk, where the yardstick asks for plain windows."""
+
+
+def evals_folder() -> Path:
+    """Return where the labelled sets are: FOOTNOTE_EVALS, by default beside the checkout."""
+    return Path(os.environ.get("FOOTNOTE_EVALS", "../shared/evals"))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question with what is known to be right."""
+
+    qid: str
+    question: str
+    answers: tuple[str, ...]
+    gold: tuple[str, ...]
+    answerable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One document of a set, before it is split."""
+
+    document_id: str
+    title: str
+    text: str
+    metadata: Metadata
+    url: str = ""
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    """Read JSON lines, gzipped or not."""
+    packed = path.with_name(path.name + ".gz")
+    if packed.exists():
+        with gzip.open(packed, "rt", encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def load_cases(name: str) -> list[Case]:
+    """Return the questions of a set."""
+    return [_case(row) for row in rows(evals_folder() / name / "questions.jsonl")]
+
+
+def _case(row: dict[str, object]) -> Case:
+    answers = [_text(one) for one in _many(row.get("answers"))] or [_text(row.get("answer"))]
+    return Case(
+        qid=str(row["qid"]),
+        question=str(row["question"]),
+        answers=tuple(answer for answer in answers if answer),
+        gold=tuple(str(one) for one in _many(row.get("gold_doc_ids"))),
+        answerable=bool(row.get("answerable", True)),
+    )
+
+
+def _many(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return str(value.get("text") or value.get("answer") or "")
+    return str(value or "")
+
+
+def load_sources(name: str) -> list[Source]:
+    """Return the documents of a set."""
+    return [
+        Source(
+            str(row["doc_id"]), str(row.get("title") or ""), str(row["text"]), _metadata(row), str(row.get("url") or "")
+        )
+        for row in rows(evals_folder() / name / "documents.jsonl")
+    ]
+
+
+def _metadata(row: dict[str, object]) -> Metadata:
+    authors = _many(row.get("authors")) or ([row["author"]] if row.get("author") else [])
+    dated = row.get("created_at") or row.get("created") or row.get("updated_at") or row.get("updated")
+    return Metadata(
+        author=tuple(str(author) for author in authors),
+        source=str(row.get("source") or ""),
+        tags=tuple(str(tag) for tag in _many(row.get("tags")) or _many(row.get("topics"))),
+        published_at=_date(dated),
+        custom={key: (str(row[key]),) for key in ("status", "company", "type") if row.get(key)},
+    )
+
+
+def _date(value: object) -> datetime | None:
+    try:
+        parsed = datetime.fromisoformat(str(value)) if value else None
+    except ValueError:
+        return None
+    return parsed and (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def windows(text: str) -> list[Chunk]:
+    """Cut a text into windows of `WINDOW` words: the plainest chunks there are."""
+    words = [match.span() for match in re.finditer(r"\S+", text)]
+    starts = [words[at][0] if at else 0 for at in range(0, len(words), WINDOW)] or [0]
+    slices = zip(starts, [*starts[1:], len(text)], strict=True)
+    return [
+        Chunk(place, 0, "", start, text[start:end], tuple(sentence_spans(text[start:end])))
+        for place, (start, end) in enumerate(slices)
+    ]
+
+
+def split_source(source: Source, embedder: Embedder) -> tuple[Chunk, ...]:
+    """Cut a document as ingestion does."""
+    return split(Extracted(source.text, source.title), count_tokens=embedder.count_tokens)
+
+
+async def embed_sources(
+    sources: Sequence[Source], chunks: Sequence[Sequence[Chunk]], embedder: Embedder, cache: Path
+) -> list[IndexedDocument]:
+    """Embed the documents, or read their vectors from `cache`."""
+    path = cache / f"{_key(sources, chunks, embedder)}.npz"
+    if not path.exists():
+        vectors: list[list[ChunkVectors]] = []
+        for source, own in zip(sources, chunks, strict=True):
+            vectors.append(await embedder.embed_chunks(source.title, own))
+        await asyncio.to_thread(_save, path, [one for document in vectors for one in document])
+    loaded = iter(await asyncio.to_thread(_load, path))
+    return [_indexed(source, own, [next(loaded) for _ in own]) for source, own in zip(sources, chunks, strict=True)]
+
+
+def _key(sources: Sequence[Source], chunks: Sequence[Sequence[Chunk]], embedder: Embedder) -> str:
+    digest = hashlib.sha256(embedder.name.encode())
+    for source, own in zip(sources, chunks, strict=True):
+        digest.update(source.title.encode())
+        for chunk in own:
+            digest.update(f"{chunk.heading}\0{chunk.text}\0{chunk.sentences}".encode())
+    return digest.hexdigest()[:24]
+
+
+def _save(path: Path, vectors: Sequence[ChunkVectors]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path,
+        chunks=np.array([one.vector for one in vectors], np.float32),
+        sentences=np.concatenate([one.sentences for one in vectors]).astype(np.float16),
+        counts=np.array([len(one.sentences) for one in vectors]),
+    )
+
+
+def _load(path: Path) -> Iterator[ChunkVectors]:
+    with np.load(path) as saved:
+        vectors, sentences, counts = saved["chunks"], saved["sentences"].astype(np.float32), saved["counts"]
+    ends = np.cumsum(counts)
+    return iter([ChunkVectors(v, sentences[e - c : e]) for v, e, c in zip(vectors, ends, counts, strict=True)])
+
+
+def _indexed(source: Source, chunks: Sequence[Chunk], vectors: Sequence[ChunkVectors]) -> IndexedDocument:
+    return IndexedDocument(
+        team=TEAM,
+        document_id=source.document_id,
+        revision="eval",
+        title=source.title,
+        url=source.url,
+        visibility=Visibility(),
+        metadata=source.metadata,
+        ingested_at=datetime.now(UTC),
+        chunks=tuple(chunks),
+        vectors=tuple(vectors),
+    )

@@ -1,0 +1,208 @@
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from time import perf_counter
+
+import pytest
+
+from backend.adapters.extractive import ExtractiveAnswerer
+from backend.domain import (
+    Audience,
+    Began,
+    Cited,
+    Condition,
+    Delta,
+    Done,
+    Event,
+    Found,
+    Question,
+    Run,
+    Understood,
+    Visibility,
+)
+from backend.errors import BadInput, DatabaseUnavailable, IndexUnavailable, LLMUnavailable
+from backend.ports import Answerer
+from backend.query.pipeline import Knobs, Pipeline
+from tests.fakes.embedder import HashEmbedder
+from tests.fakes.index import FakeIndex
+from tests.fakes.state import FakeDocuments, FakeRuns
+from tests.fakes.story import NOW, TEAM, ScriptedAnswerer, index_of
+
+TEXTS = {
+    "Passwords": "KeePassXC is the recommended password manager. It can be installed from the self-service portal.",
+    "Badges": "New badges are processed every Wednesday. Bring two forms of identification to the badge office.",
+    "Secret": "The recommended password manager for the board is a locked drawer.",
+}
+QUESTION = Question("Which password manager is recommended?", TEAM)
+
+
+async def _pipeline(*answerers: Answerer, index: FakeIndex | None = None, runs: FakeRuns | None = None) -> Pipeline:
+    return Pipeline(
+        index=index or await index_of(TEXTS, visibility={"Secret": Visibility("user", "U9")}),
+        embedder=HashEmbedder(),
+        documents=FakeDocuments(),
+        runs=runs or FakeRuns(),
+        extractive=ExtractiveAnswerer(),
+        answerers=answerers,
+        knobs=Knobs(draft_timeout=5),
+        clock=lambda: NOW,
+    )
+
+
+async def _tell(pipeline: Pipeline, question: Question = QUESTION) -> list[Event]:
+    return [event async for event in pipeline.answer(question, "r1")]
+
+
+def _run(events: Sequence[Event]) -> Run:
+    (done,) = [event for event in events if isinstance(event, Done)]
+    return done.run
+
+
+async def test_the_story_is_told_in_order_and_the_run_is_kept() -> None:
+    runs = FakeRuns()
+    events = await _tell(await _pipeline(runs=runs))
+    kinds = [type(event) for event in events]
+    assert kinds == [Began, Began, Understood, Found, Began, Delta, Cited, Done]
+    run = _run(events)
+    assert run.outcome == "answered"
+    assert run.answer == "KeePassXC is the recommended password manager [1]."
+    assert [one.quote for one in run.citations] == ["KeePassXC is the recommended password manager."]
+    assert runs.rows["r1"] == run
+    assert run.metadata.model == "extractive"
+    assert 0 < run.metadata.tokens_after <= run.metadata.tokens_before
+
+
+async def test_an_answer_uses_only_what_its_audience_may_read() -> None:
+    run = _run(await _tell(await _pipeline(), replace(QUESTION, audience=Audience(channel="C1", user="U9"))))
+    assert "drawer" not in run.answer
+    private = replace(QUESTION, audience=Audience(user="U9", private=True))
+    assert "Secret" in {one.title for one in _run(await _tell(await _pipeline(), private)).passages}
+
+
+async def test_nothing_near_abstains_without_calling_the_llm() -> None:
+    llm = ScriptedAnswerer(["Paris [1]."])
+    run = _run(await _tell(await _pipeline(llm), Question("Who won the 1998 world cup final?", TEAM)))
+    assert (run.outcome, run.citations, llm.asked) == ("abstained", (), [])
+    assert "Secret" not in run.answer
+
+
+async def test_sentences_that_the_passages_do_not_support_are_dropped_and_counted() -> None:
+    llm = ScriptedAnswerer(["KeePassXC is the recommended pass", "word manager.[1] It costs 40 euros [1]. Nonsense!"])
+    run = _run(await _tell(await _pipeline(llm)))
+    assert run.answer == "KeePassXC is the recommended password manager [1]."
+    assert (run.metadata.dropped_sentences, run.metadata.model, run.metadata.prompt) == (2, "scripted", "answer@v1")
+
+
+async def test_nothing_left_after_verification_abstains() -> None:
+    for pieces in (["It costs 40 euros [1]."], ["NO_ANSWER"], []):
+        run = _run(await _tell(await _pipeline(ScriptedAnswerer(pieces))))
+        assert run.outcome == "abstained"
+        assert "Passwords" in run.answer
+
+
+async def test_a_sentence_leaves_before_the_draft_has_ended() -> None:
+    gate = asyncio.Event()
+    llm = ScriptedAnswerer(
+        ["KeePassXC is the recommended password manager [1]. It can be ", "installed [1]."], gate=gate
+    )
+    async with aclosing((await _pipeline(llm)).answer(QUESTION, "r1")) as events:
+        async for event in events:
+            if isinstance(event, Delta):
+                break
+        assert event == Delta("KeePassXC is the recommended password manager [1].")
+        assert not llm.closed
+        gate.set()
+
+
+async def test_hanging_up_closes_the_draft_and_records_the_run() -> None:
+    runs = FakeRuns()
+    llm = ScriptedAnswerer(["KeePassXC is the recommended password manager [1]. Then ", "x"], gate=asyncio.Event())
+    pipeline = await _pipeline(llm, runs=runs)
+    task = asyncio.create_task(_tell(pipeline))
+    await llm.begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert llm.closed
+    assert (runs.rows["r1"].outcome, runs.rows["r1"].error) == ("failed", "CancelledError")
+
+
+async def test_an_llm_that_is_down_is_replaced_by_quoting() -> None:
+    llm = ScriptedAnswerer(["never"], fault=LLMUnavailable("down"))
+    run = _run(await _tell(await _pipeline(llm)))
+    assert (run.outcome, run.metadata.model, run.metadata.prompt) == ("answered", "extractive", "")
+
+
+async def _collect(pipeline: Pipeline, events: list[Event]) -> None:
+    async for event in pipeline.answer(QUESTION, "r1"):
+        events.append(event)
+
+
+async def test_an_llm_that_fails_midway_ends_the_story_as_failed() -> None:
+    runs = FakeRuns()
+    pieces = ["KeePassXC is the recommended password manager [1]. It can be installed "]
+    llm = ScriptedAnswerer(pieces, fault=LLMUnavailable("down"), after=1)
+    events: list[Event] = []
+    with pytest.raises(LLMUnavailable):
+        await _collect(await _pipeline(llm, runs=runs), events)
+    assert isinstance(events[-1], Delta)
+    assert (runs.rows["r1"].outcome, runs.rows["r1"].error) == ("failed", "LLMUnavailable")
+
+
+async def test_a_draft_that_never_ends_is_cut_at_its_deadline() -> None:
+    llm = ScriptedAnswerer(["x", "y"], gate=asyncio.Event())
+    pipeline = replace(await _pipeline(llm), knobs=Knobs(draft_timeout=0.05))
+    began = perf_counter()
+    run = _run(await _tell(pipeline))
+    assert perf_counter() - began < 2
+    assert run.metadata.model == "extractive"
+    assert llm.closed
+
+
+async def test_an_index_that_is_down_fails_and_is_recorded() -> None:
+    runs, index = FakeRuns(), FakeIndex()
+    index.fault = IndexUnavailable("down")
+    with pytest.raises(IndexUnavailable):
+        await _tell(await _pipeline(index=index, runs=runs))
+    assert runs.rows["r1"].error == "IndexUnavailable"
+
+
+class _NoRuns(FakeRuns):
+    async def put(self, run: Run) -> None:
+        raise DatabaseUnavailable("down")
+
+
+async def test_an_answer_stands_though_its_run_cannot_be_kept() -> None:
+    assert _run(await _tell(await _pipeline(runs=_NoRuns()))).outcome == "answered"
+
+
+async def test_a_prompt_is_chosen_by_name_and_an_unknown_one_refused() -> None:
+    first, second = ScriptedAnswerer([]), ScriptedAnswerer([], prompt="answer@v2")
+    pipeline = await _pipeline(first, second)
+    await _tell(pipeline, replace(QUESTION, prompt="answer@v2"))
+    assert (len(first.asked), len(second.asked)) == (0, 1)
+    with pytest.raises(BadInput, match="answer@v1, answer@v2"):
+        await _tell(pipeline, replace(QUESTION, prompt="answer@v9"))
+
+
+async def test_a_filter_that_finds_nothing_is_relaxed_but_not_the_callers_own() -> None:
+    texts = {"Passwords": TEXTS["Passwords"]}
+    question = replace(QUESTION, text="Which password manager is recommended in documents published in 2019?")
+    run = _run(await _tell(await _pipeline(index=await index_of(texts)), question))
+    assert run.outcome == "answered"
+    assert run.query.relaxed
+    assert "2019" in run.query.notices[0]
+    own = replace(QUESTION, filter=Condition("eq", "source", "nowhere"))
+    refused = _run(await _tell(await _pipeline(index=await index_of(texts)), own))
+    assert (refused.outcome, refused.passages) == ("abstained", ())
+
+
+async def test_a_search_generates_nothing() -> None:
+    llm = ScriptedAnswerer(["x"])
+    query, evidence, metadata = await (await _pipeline(llm)).search(QUESTION)
+    assert query.text == QUESTION.text
+    assert [(one.n, one.passage.title) for one in evidence] == [(1, "Passwords"), (2, "Badges")]
+    assert [one.text for one in evidence] == ["KeePassXC is the recommended password manager.", ""]
+    assert llm.asked == []
+    assert metadata.search_ms > 0
