@@ -118,6 +118,9 @@ class Documents(Protocol):
     async def unfinished(self) -> tuple[Document, ...]:
         """Return the documents of all teams on which work is under way (`attempt` is set), to be taken up at start."""
 
+    async def kept(self) -> tuple[Document, ...]:
+        """Return the documents of all teams that are not deleted, least recently updated first."""
+
     async def counts(self) -> dict[str, int]:
         """Return how many documents have each status, over all teams."""
 

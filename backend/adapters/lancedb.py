@@ -73,6 +73,14 @@ class LanceIndex:
         flusher = None if local is None else await asyncio.to_thread(Flusher, local)
         return cls(connection, table, embedder_name, flusher)
 
+    @staticmethod
+    async def discard(uri: str) -> None:
+        """Drop the index at a path or URI, whichever embedder made it. IndexUnavailable if it cannot be reached."""
+        with _translated("dropped"):
+            connection: Any = await lancedb.connect_async(await asyncio.to_thread(_location, uri))
+            await connection.drop_table(TABLE, ignore_missing=True)
+            connection.close()
+
     async def close(self) -> None:
         """Wait for the write that is going on, then let go of the store."""
         async with self._writing:

@@ -67,6 +67,10 @@ class SqlDocuments:
         rows = await self._read(select(table).where(table.c.attempt != "").order_by(table.c.updated_at))
         return tuple(_document(row) for row in rows)
 
+    async def kept(self) -> tuple[Document, ...]:
+        rows = await self._read(select(table).where(table.c.status != "deleted").order_by(table.c.updated_at))
+        return tuple(_document(row) for row in rows)
+
     async def catalogue(self, team: str, audience: Audience) -> Catalogue:
         with translated():
             return await self.cache.read(self.engine, team, audience.visibilities())

@@ -215,6 +215,14 @@ async def test_unfinished_documents_of_all_teams_are_found(state: State) -> None
     assert {row.document_id for row in await state.documents.unfinished()} == {"a", "b"}
 
 
+async def test_kept_documents_of_all_teams_are_listed_but_not_deleted_ones(state: State) -> None:
+    await state.documents.put(document("a", status="failed"))
+    await state.documents.put(document("b", team="T2", status="deleted"))
+    await state.documents.put(document("c", team="T2"))
+
+    assert {row.document_id for row in await state.documents.kept()} == {"a", "c"}
+
+
 async def test_documents_are_counted_by_status(state: State) -> None:
     await state.documents.put(document("a"))
     await state.documents.put(document("b", team="T2"))

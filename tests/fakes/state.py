@@ -54,6 +54,11 @@ class FakeDocuments:
     async def unfinished(self) -> tuple[Document, ...]:
         return tuple(row for row in self.rows.values() if row.attempt)
 
+    async def kept(self) -> tuple[Document, ...]:
+        return tuple(
+            sorted((row for row in self.rows.values() if row.status != "deleted"), key=lambda row: row.updated_at)
+        )
+
     async def catalogue(self, team: str, audience: Audience) -> Catalogue:
         admitted = audience.visibilities()
         counts: dict[str, Counter[FieldValue]] = defaultdict(Counter)

@@ -1,0 +1,69 @@
+"""The ASGI application over the services: routes, errors, limits, OpenAPI."""
+
+from __future__ import annotations
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.router import Router
+
+from backend.api import documents, feedback, health, queries
+from backend.api.envelope import Envelope
+from backend.api.problems import HANDLERS
+from backend.api.security import HEADER
+from backend.api.services import Services
+
+ENVELOPE_BYTES = 1_000_000
+"""What JSON escapes or a form may add to a document."""
+
+
+def create(services: Services) -> Envelope:
+    """Return the whole HTTP application. Opening and closing the services is the caller's."""
+    ingestion = Router(
+        "/",
+        route_handlers=[documents.ingest],
+        request_max_body_size=services.limits.document + ENVELOPE_BYTES,
+    )
+    litestar = Litestar(
+        route_handlers=[
+            queries.query,
+            queries.search,
+            ingestion,
+            documents.list_documents,
+            documents.get_document,
+            documents.delete_document,
+            documents.refresh_document,
+            feedback.give_feedback,
+            feedback.take_feedback_back,
+            feedback.get_run,
+            health.health,
+            health.ready,
+            health.detailed,
+            health.metrics,
+        ],
+        dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
+        state=State({"api_keys": services.keys}),
+        exception_handlers=HANDLERS,
+        request_max_body_size=services.limits.body,
+        openapi_config=_openapi(),
+        logging_config=None,
+    )
+    return Envelope(litestar, services.telemetry)
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Footnote",
+        version=health.API_VERSION,
+        description="Answers from a team's own documents, each sentence proved by a quote. "
+        "Errors are RFC 9457 problem details.",
+        path="/schema",
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        components=Components(
+            security_schemes={"key": SecurityScheme(type="apiKey", name=HEADER, security_scheme_in="header")}
+        ),
+        security=[{"key": []}],
+    )

@@ -1,0 +1,145 @@
+"""Domain → wire: what the backend tells, in the contract's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from backend import schema
+from backend.domain import (
+    Began,
+    Citation,
+    Cited,
+    Delta,
+    Document,
+    Evidence,
+    FieldValue,
+    Found,
+    Metadata,
+    Passage,
+    Query,
+    Run,
+    RunMetadata,
+    Understood,
+)
+from backend.query.filters import filter_to_json
+
+
+def event(told: Began | Understood | Found | Delta | Cited) -> schema.QueryStreamEvent:
+    """Return the server-sent event that tells this."""
+    match told:
+        case Began(stage):
+            return schema.StatusEvent(stage)
+        case Understood(query):
+            return schema.QueryEvent(understood(query))
+        case Found(evidence):
+            return schema.PassagesEvent(compressed_passages(evidence))
+        case Delta(text):
+            return schema.DeltaEvent(text)
+        case Cited(citations):
+            return schema.CitationsEvent(tuple(citation(one) for one in citations))
+
+
+def done(run: Run) -> schema.DoneEvent:
+    """Return the event that ends the stream of a run that was told to its end."""
+    return schema.DoneEvent(run.run_id, run.outcome, metadata(run.metadata))
+
+
+def reply(run: Run, evidence: Sequence[Evidence]) -> schema.QueryReply:
+    """Return the answer to a query that is not streamed."""
+    return schema.QueryReply(
+        run_id=run.run_id,
+        outcome=run.outcome,
+        answer=run.answer,
+        citations=tuple(citation(one) for one in run.citations),
+        query=understood(run.query),
+        passages=compressed_passages(evidence) or tuple(passage(one) for one in run.passages),
+        metadata=metadata(run.metadata),
+    )
+
+
+def understood(query: Query) -> schema.Understood:
+    return schema.Understood(
+        text=query.text,
+        filter=filter_to_json(query.filter) if query.filter is not None else None,
+        relaxed=query.relaxed,
+        notices=query.notices,
+    )
+
+
+def compressed_passages(evidence: Sequence[Evidence]) -> tuple[schema.Passage, ...]:
+    return tuple(passage(one.passage, compressed=one.text) for one in evidence)
+
+
+def passage(found: Passage, *, compressed: str | None = None) -> schema.Passage:
+    return schema.Passage(
+        chunk_id=found.chunk_id,
+        document_id=found.document_id,
+        title=found.title,
+        url=found.url,
+        text=found.text,
+        score=float(found.score),
+        heading=found.heading,
+        page=found.page,
+        compressed=compressed,
+    )
+
+
+def citation(cited: Citation) -> schema.Citation:
+    return schema.Citation(
+        n=cited.n,
+        document_id=cited.document_id,
+        title=cited.title,
+        url=cited.url,
+        quote=cited.quote,
+        heading=cited.heading,
+        page=cited.page,
+        author=cited.author,
+        published_at=iso(cited.published_at),
+        chunk_id=cited.chunk_id,
+    )
+
+
+def metadata(cost: RunMetadata) -> schema.RunMetadata:
+    return schema.RunMetadata(**asdict(cost))
+
+
+def document(row: Document) -> schema.Document:
+    return schema.Document(
+        document_id=row.document_id,
+        team=row.team,
+        title=row.title,
+        url=row.url,
+        visibility=str(row.visibility),
+        status=row.status,
+        reason=row.reason,
+        chunks=row.chunks,
+        created_at=row.created_at.astimezone(UTC).isoformat(),
+        updated_at=row.updated_at.astimezone(UTC).isoformat(),
+        metadata=document_metadata(row.stated.over(row.metadata)),
+        refresh_days=row.refresh_days,
+    )
+
+
+def document_metadata(known: Metadata) -> dict[str, object]:
+    """Return what is known, as `POST /ingest` takes it; a custom field with several values is a list."""
+    fields: dict[str, object] = {
+        **{name: _values(values) for name, values in known.custom.items()},
+        "author": list(known.author),
+        "source": known.source,
+        "doc_type": known.doc_type,
+        "language": known.language,
+        "published_at": iso(known.published_at),
+        "tags": list(known.tags),
+    }
+    return {name: value for name, value in fields.items() if value not in ("", None, [])}
+
+
+def _values(values: Sequence[FieldValue]) -> object:
+    plain = [iso(value) if isinstance(value, datetime) else value for value in values]
+    return plain[0] if len(plain) == 1 else plain
+
+
+def iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None

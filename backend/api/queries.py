@@ -1,0 +1,88 @@
+"""Questions in, answers out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from litestar import Request, Response, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import RawBody
+from litestar.response import Stream
+
+from backend import schema
+from backend.api import bodies, present, streams
+from backend.api.documentation import reads
+from backend.api.questions import parse_question, parse_search
+from backend.api.security import needs
+from backend.api.services import Services
+
+ApiRequest = Request[object, object, State]
+
+
+def new_run_id() -> str:
+    """Return an id that is short enough to be read out to a colleague."""
+    return secrets.token_hex(8)
+
+
+@post(
+    "/query",
+    status_code=200,
+    guards=[needs("ask")],
+    operation_class=reads(schema.QueryRequest),
+    summary="Answer a question",
+    description="With `stream` the reply is `text/event-stream`: `status`, `query`, `passages`, `delta`, `citations`, "
+    "then exactly one of `done` or `failed`; comments keep it alive. Hanging up cancels the work.",
+)
+async def query(
+    request: ApiRequest, body: RawBody, services: NamedDependency[Services]
+) -> Response[schema.QueryReply] | Stream:
+    asked = bodies.decode(body, schema.QueryRequest)
+    question = parse_question(asked, team=services.team)
+    services.pipeline.check(question)
+    run_id = new_run_id()
+    request.scope["state"]["run_id"] = run_id
+    run = streams.Run(services, services.pipeline.answer(question, run_id), run_id)
+    if asked.stream:
+        told = streams.stream(run, request_id=request.scope["state"]["request_id"])
+        return Stream(told, media_type=streams.MEDIA_TYPE, headers=streams.HEADERS)
+    return Response(await _whole(request, run))
+
+
+@post(
+    "/search",
+    status_code=200,
+    guards=[needs("ask")],
+    operation_class=reads(schema.SearchRequest),
+    summary="Find passages, without an answer",
+)
+async def search(body: RawBody, services: NamedDependency[Services]) -> schema.SearchReply:
+    question = parse_search(bodies.decode(body, schema.SearchRequest), team=services.team)
+    understood, evidence, metadata = await services.pipeline.search(question)
+    services.telemetry.stages(metadata)
+    return schema.SearchReply(
+        query=present.understood(understood),
+        passages=present.compressed_passages(evidence),
+        metadata=present.metadata(metadata),
+    )
+
+
+async def _whole(request: ApiRequest, run: streams.Run) -> schema.QueryReply:
+    """Return a run's answer in one piece; a caller who hangs up ends it."""
+    gone = asyncio.create_task(_hung_up(request))
+    try:
+        async with run.begun() as work:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    error = streams.error_of(work)
+    if error is not None:
+        raise error
+    return present.reply(work.result().run, run.evidence)
+
+
+async def _hung_up(request: ApiRequest) -> None:
+    """Return when the caller has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,356 @@
+"""The composition root: it alone knows every concrete class. Opens them in order, closes them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+import uvicorn
+from loguru import logger
+
+from backend.adapters.blobs import FileBlobs
+from backend.adapters.dbos import DbosIngestQueue
+from backend.adapters.extractive import ExtractiveAnswerer
+from backend.adapters.lancedb import LanceIndex
+from backend.adapters.llm_answerer import LLMAnswerer, LLMRewriter
+from backend.adapters.migrate import downgrade, migrate
+from backend.adapters.minilm import MiniLM
+from backend.adapters.sql import Database
+from backend.api.application import create
+from backend.api.envelope import Envelope
+from backend.api.security import Key, Keys, configured_keys, is_loopback, own_key
+from backend.api.services import Limits, Services, Work
+from backend.domain import Document
+from backend.ingest.extract_pool import ExtractPool
+from backend.ingest.fetch import HttpFetcher
+from backend.ingest.pipeline import Ingest
+from backend.ingest.split import split
+from backend.lock import FolderLock
+from backend.ports import LLM, Embedder
+from backend.prompts import Prompts, load_prompts
+from backend.query.pipeline import Knobs, Pipeline
+from backend.settings import PROJECT, Settings, SettingsError
+
+PROMPTS = PROJECT / "prompts"
+ANSWER = "answer"
+REWRITE = "understand@v1"
+BACKLOG = 2048
+GRACE = 5.0
+"""Seconds that a server that ends gives to the runs under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a backend with these settings keeps its state."""
+
+    data: Path
+    index: str
+    database: str
+    work: str
+    """Database of durable work."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Places:
+        data = settings.data_dir.resolve()
+        database = settings.database_url or f"sqlite:///{data / 'footnote.db'}"
+        shared = not database.startswith("sqlite")
+        return cls(
+            data=data,
+            index=settings.index_uri or str(data / "index"),
+            database=database,
+            work=database if shared else f"sqlite:///{data / 'work.db'}",
+        )
+
+    @property
+    def lock(self) -> Path:
+        return self.data / "lock"
+
+    @property
+    def api_key(self) -> Path:
+        return self.data / "api-key"
+
+
+def build(services: Services) -> Envelope:
+    """Return the ASGI application over opened services."""
+    return create(services)
+
+
+def keys_of(settings: Settings) -> Keys | None:
+    """Return the configured keys, None where there are none. SettingsError where they cannot be meant."""
+    secret = settings.api_key.get_secret_value() if settings.api_key else None
+    try:
+        keys = configured_keys(secret, settings.api_keys)
+    except ValueError as error:
+        raise SettingsError(f"FOOTNOTE_API_KEY or FOOTNOTE_API_KEYS: {error}") from None
+    if keys is None and not is_loopback(settings.host):
+        raise SettingsError(
+            f"FOOTNOTE_HOST: {settings.host} can be reached from elsewhere; set FOOTNOTE_API_KEY first."
+        )
+    return keys
+
+
+@asynccontextmanager
+async def services(settings: Settings, keys: Keys | None = None) -> AsyncIterator[Services]:
+    """Open everything that a backend needs, for as long as the block lasts. The caller holds the folder's lock.
+
+    Raises:
+        FootnoteError: something cannot be opened; the message says what, and how to mend it.
+    """
+    places = Places.of(settings)
+    keys = keys or Keys((Key.of(own_key(places.api_key), {"admin"}),))
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(migrate, places.database)
+        database = await stack.enter_async_context(opened_database(places))
+        embedder = await stack.enter_async_context(opened_embedder(settings, places))
+        index = await stack.enter_async_context(opened_index(places, embedder))
+        ingest = await _ingest(settings, places, stack, database, embedder, index)
+        queue = await DbosIngestQueue.open(places.work, ingest, workers=settings.ingest_workers)
+        stack.push_async_callback(queue.close)
+        await ingest.resume(queue)
+        pipeline = await _pipeline(settings, stack, database, embedder, index)
+        yield Services(
+            pipeline=pipeline,
+            ingest=ingest,
+            queue=queue,
+            documents=database.documents,
+            runs=database.runs,
+            feedbacks=database.feedbacks,
+            index=index,
+            keys=keys,
+            team=settings.team,
+            answers_with=settings.openai_model if settings.writes_with_llm else "extractive",
+            embedder=embedder.name,
+            limits=Limits(document=settings.max_bytes),
+        )
+
+
+def migrate_database(settings: Settings, direction: Literal["up", "down"], revision: str | None) -> None:
+    """Bring the database to a revision: up to the newest, or down by one, where none is named."""
+    places = Places.of(settings)
+    with FolderLock(places.lock):
+        if direction == "up":
+            migrate(places.database, revision or "head")
+        else:
+            downgrade(places.database, revision or "-1")
+
+
+@asynccontextmanager
+async def rebuilding(settings: Settings) -> AsyncIterator[tuple[Services, tuple[Document, ...]]]:
+    """Drop the index and open the backend, which ingests every document anew; yield it with those documents.
+
+    What is to be done is recorded before the index is dropped: should this be interrupted, the next start goes on.
+    """
+    places = Places.of(settings)
+    with FolderLock(places.lock):
+        await asyncio.to_thread(migrate, places.database)
+        async with opened_database(places) as database:
+            kept = [
+                replace(one, status="queued", reason="", revision="", chunks=0, attempt=uuid4().hex)
+                for one in await database.documents.kept()
+            ]
+            for document in kept:
+                await database.documents.put(document)
+        await LanceIndex.discard(places.index)
+        async with services(settings, keys_of(settings)) as opened:
+            yield opened, tuple(kept)
+
+
+@asynccontextmanager
+async def opened_database(places: Places) -> AsyncIterator[Database]:
+    database = Database.open(places.database)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def opened_index(places: Places, embedder: Embedder) -> AsyncIterator[LanceIndex]:
+    index = await LanceIndex.open(places.index, embedder.name, embedder.dimensions)
+    try:
+        yield index
+    finally:
+        await index.close()
+
+
+@asynccontextmanager
+async def opened_embedder(settings: Settings, places: Places) -> AsyncIterator[Embedder]:
+    """Open the embedder. The local one is always there: sentences are embedded locally whoever embeds the rest."""
+    async with AsyncExitStack() as stack:
+        local = await asyncio.to_thread(
+            MiniLM.open, settings.model_dir, places.data / "models", settings.embedding_threads
+        )
+        stack.callback(local.close)
+        if settings.embedder == "minilm":
+            yield local
+            return
+        from backend.adapters.openai import OpenAIEmbedder  # a second of importing that few need
+
+        remote = OpenAIEmbedder.open(
+            settings.openai_base_url,
+            _secret(settings),
+            settings.embedding_model,
+            dimensions=settings.embedding_dimensions,
+            timeout=settings.llm_timeout,
+            local=local,
+        )
+        stack.push_async_callback(remote.close)
+        yield remote
+
+
+async def _ingest(
+    settings: Settings,
+    places: Places,
+    stack: AsyncExitStack,
+    database: Database,
+    embedder: Embedder,
+    index: LanceIndex,
+) -> Ingest:
+    fetcher = HttpFetcher(allow=settings.fetch_allow, max_bytes=settings.max_bytes, timeout=settings.fetch_timeout)
+    pool = ExtractPool(workers=settings.ingest_workers, timeout=settings.extract_timeout)
+    return Ingest(
+        documents=database.documents,
+        blobs=FileBlobs(places.data / "blobs"),
+        fetcher=await stack.enter_async_context(fetcher),
+        extract=(await stack.enter_async_context(pool)).extract,
+        split=partial(split, count_tokens=embedder.count_tokens),
+        embedder=embedder,
+        writer=index,
+    )
+
+
+async def _pipeline(
+    settings: Settings, stack: AsyncExitStack, database: Database, embedder: Embedder, index: LanceIndex
+) -> Pipeline:
+    prompts = load_prompts(PROMPTS)
+    llm: LLM | None = None
+    if settings.writes_with_llm:
+        from backend.adapters.openai import OpenAILLM
+
+        llm = opened = OpenAILLM.open(
+            settings.openai_base_url, _secret(settings), settings.openai_model, timeout=settings.llm_timeout
+        )
+        stack.push_async_callback(opened.close)
+    return Pipeline(
+        index=index,
+        embedder=embedder,
+        documents=database.documents,
+        runs=database.runs,
+        extractive=ExtractiveAnswerer(),
+        answerers=_answerers(prompts, llm, settings.answer_prompt) if llm else (),
+        rewriter=LLMRewriter(llm, prompts.get(REWRITE)) if llm else None,
+        knobs=Knobs(token_budget=settings.token_budget, draft_timeout=settings.llm_timeout),
+    )
+
+
+def _answerers(prompts: Prompts, llm: LLM, default: str) -> tuple[LLMAnswerer, ...]:
+    """Return one answerer per version of the answer prompt, the default first."""
+    first = prompts.get(default)
+    others = [prompts.get(name) for name in prompts.ids() if name.startswith(f"{ANSWER}@") and name != default]
+    return tuple(LLMAnswerer(llm, prompt) for prompt in (first, *others))
+
+
+def _secret(settings: Settings) -> str | None:
+    return settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
+
+
+# ------------------------------------------------------------------------------------------------------------- serving
+
+
+class Server(uvicorn.Server):
+    """uvicorn that, told to end, lets runs end first, and ends by returning, so that what is open gets closed."""
+
+    def __init__(self, application: Envelope, work: Work, *, signals: bool) -> None:
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=int(GRACE) + 3,
+        )
+        super().__init__(config)
+        self._work = work
+        self._signals = signals
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Listen on the loop instead of re-raising a signal at the end, which would kill what is still to be closed."""
+        loop = asyncio.get_running_loop()
+        listened = (signal.SIGINT, signal.SIGTERM) if self._signals else ()
+        for number in listened:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in listened:
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        async with asyncio.TaskGroup() as ending:
+            ending.create_task(self._work.drain(GRACE))
+            await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. SettingsError, naming the variable, where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP: asyncio turns Nagle's algorithm off only where it knows, and it costs 40 ms per answer.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        reason = error.strerror or str(error)
+        raise SettingsError(f"FOOTNOTE_HOST and FOOTNOTE_PORT: cannot listen on {host}:{port}: {reason}.") from None
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """Return where a client of this machine reaches it."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError, Locked, FootnoteError: it cannot start; nothing was begun.
+    """
+    keys, places = keys_of(settings), Places.of(settings)
+    with FolderLock(places.lock) as lock, closing(listen(settings.host, settings.port)) as bound:
+        async with services(settings, keys) as opened:
+            lock.announce(url_of(bound))
+            key = "as configured" if keys else str(places.api_key)
+            fields = {"url": url_of(bound), "key": key, "answers_with": opened.answers_with}
+            logger.bind(**fields).info("backend ready")
+            await Server(build(opened), opened.work, signals=True).serve([bound])
+        logger.info("backend stopped")
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """Serve on a free port of loopback for as long as the block lasts; yield the URL. For the command line."""
+    with FolderLock(Places.of(settings).lock) as lock, closing(listen("127.0.0.1", 0)) as bound:
+        async with services(settings, keys_of(settings)) as opened:
+            server = Server(build(opened), opened.work, signals=False)
+            task = asyncio.create_task(server.serve([bound]))
+            lock.announce(url_of(bound))
+            try:
+                yield url_of(bound)
+            finally:
+                server.should_exit = True
+                await task
