@@ -1,0 +1,43 @@
+"""`python -m bot`: run the bot; without Slack tokens, with a local Slack of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+
+from bot.app import open_bot
+from bot.log import configure_logging
+from bot.settings import Settings, SettingsError, load_settings
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM; a second one does not wait for answers in flight."""
+    task = asyncio.current_task()
+    assert task is not None
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+    with suppress(asyncio.CancelledError):
+        async with open_bot(settings) as bot:
+            if bot.page is not None:
+                sys.stdout.write(f"Local Slack: {bot.page}\n")
+                sys.stdout.flush()
+            await asyncio.Event().wait()
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+        configure_logging(settings)
+        asyncio.run(run(settings))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

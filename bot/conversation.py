@@ -1,0 +1,366 @@
+"""The story: one question, one reply in Slack. It calls, in order; the decisions are elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from loguru import logger
+
+from backend.schema import (
+    MAX_QUESTION,
+    Audience,
+    Citation,
+    CitationsEvent,
+    DeltaEvent,
+    DoneEvent,
+    FailedEvent,
+    HistoryTurn,
+    Passage,
+    PassagesEvent,
+    Problem,
+    QueryRequest,
+    QueryStreamEvent,
+)
+from bot import blocks
+from bot.audience import Channel, audience_of, refusal
+from bot.client import Backend, BackendProblem, BackendUnavailable
+from bot.directory import Directory
+from bot.pages import Pages
+from bot.rungs import POSTED_PAGE, Place
+from bot.slack import Block, Slack, SlackRefused
+from bot.store import Answer, PostedMessages, Store
+from bot.stream import Pace, Reply
+from bot.thread import Turn, history_of, position, question_text
+
+Item = TypeVar("Item")
+
+EMPTY = "Ask me something about the documents, for example: _what is our policy on parental leave?_"
+TOO_LONG = (
+    f"That question is longer than {MAX_QUESTION:,} characters. Please ask in fewer words; long texts can be added "
+    "with `/ingest` and then asked about."
+)
+SLOW = "That took too long, so I stopped. Please ask again, perhaps more narrowly."
+
+
+@dataclass(slots=True)
+class Run:
+    """What the backend has told of a run so far."""
+
+    passages: tuple[Passage, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    done: DoneEvent | None = None
+    problem: Problem | None = None
+
+
+class Writer(Protocol):
+    """Where an answer is written as it comes: a bot.stream.Reply, or `Collected`."""
+
+    @property
+    def text(self) -> str: ...
+    def write(self, text: str) -> None: ...
+    def show(self, task: Block) -> None: ...
+    def show_once(self, task: Block) -> None: ...
+
+
+@dataclass(slots=True)
+class Collected:
+    """An answer that is shown only once it is complete."""
+
+    text: str = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def show(self, task: Block) -> None:
+        pass
+
+    def show_once(self, task: Block) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The answers that are being written, so that Slack's Stop button finds them."""
+
+    stops: dict[str, set[asyncio.Event]] = field(default_factory=dict)
+
+    @contextmanager
+    def entered(self, thread: str) -> Iterator[asyncio.Event]:
+        stop = asyncio.Event()
+        self.stops.setdefault(thread, set()).add(stop)
+        try:
+            yield stop
+        finally:
+            self.stops[thread].discard(stop)
+            if not self.stops[thread]:
+                del self.stops[thread]
+
+    def stop(self, thread: str) -> int:
+        """Stop what is being written in a thread; return how many answers that were."""
+        stops = self.stops.get(thread, set())
+        for stop in stops:
+            stop.set()
+        return len(stops)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    slack: Slack
+    backend: Backend
+    store: Store
+    directory: Directory
+    running: Running
+    pace: Pace
+    bot_user: str
+    allow_external: bool
+    timeout: float
+
+    async def answer(self, turn: Turn) -> None:
+        """Bring one turn to its outcome: an answer, an abstention, or a plain sentence. Repeatable.
+
+        Raises:
+            BackendUnavailable, SlackUnavailable: nothing final was said; worth another attempt.
+        """
+        repeated = await self.store.begin_turn(turn.key)
+        posted = await self._posted(turn, repeated=repeated)
+        if refused := await self._refusal(turn):
+            await self._whisper(turn, refused)
+            return
+        if turn.place == "channel":
+            await self.store.join_thread(turn.team, turn.channel, turn.thread_ts)
+        question = question_text(turn.text, self.bot_user)
+        if not question or len(question) > MAX_QUESTION:
+            await self.say(turn, TOO_LONG if question else EMPTY, posted)
+            return
+        try:
+            request = await self._request(turn, question)
+            await self._answer(turn, request, posted, repeated=repeated)
+        except BackendProblem as error:
+            await self.say(turn, sentence(error.problem, turn), posted)
+
+    async def say(self, turn: Turn, text: str, posted: PostedMessages | None = None) -> None:
+        """Make a plain message the turn's outcome, in place of whatever was shown of it."""
+        if turn.place == "ephemeral":
+            await self._whisper(turn, text)
+            return
+        posted = posted or await self.store.posted(turn.key)
+        async with Reply(self.slack, place_of(turn), posted, self.pace) as reply:
+            await reply.replace(text)
+        await self._remember(turn, posted, run_id="")
+
+    # ---------------------------------------------------------------------------------------- before the backend
+
+    async def _posted(self, turn: Turn, *, repeated: bool) -> PostedMessages:
+        """Return what this turn has posted; after a crash, also the message that was posted but not yet noted."""
+        posted = await self.store.posted(turn.key)
+        if repeated and not posted.ts and turn.place != "ephemeral":
+            ours = [
+                message.ts
+                for message in await self.slack.replies(turn.channel, turn.thread_ts)
+                if message.user == self.bot_user and position(message.ts) > position(turn.ts)
+            ]
+            known = await self.store.known_ts(ours)
+            for ts in [ts for ts in ours if ts not in known][:1]:
+                await posted.add(ts)
+        return posted
+
+    async def _refusal(self, turn: Turn) -> str | None:
+        if self.allow_external:
+            return None
+        channel = await self.directory.channel(turn.channel) if turn.place == "channel" else Channel(shared=False)
+        return refusal(turn, channel, await self.directory.person(turn.user))
+
+    async def _whisper(self, turn: Turn, text: str, below: Sequence[Block] = ()) -> None:
+        if turn.place == "ephemeral":
+            await self.slack.respond(turn.response_url, text, below)
+        elif turn.place == "direct":
+            await self.slack.post(turn.channel, text, below, thread_ts=turn.thread_ts)
+        else:
+            thread = turn.thread_ts if turn.thread_ts != turn.ts else None
+            await self.slack.whisper(turn.channel, turn.user, text, below, thread_ts=thread)
+
+    async def _request(self, turn: Turn, question: str) -> QueryRequest:
+        audience, history = await asyncio.gather(self.audience(turn), self._history(turn))
+        return QueryRequest(question=question, team=turn.team, audience=audience, history=history, stream=True)
+
+    async def audience(self, turn: Turn) -> Audience:
+        private = turn.place != "channel"
+        return audience_of(turn, await self.directory.channels_of(turn.user) if private else ())
+
+    async def _history(self, turn: Turn) -> tuple[HistoryTurn, ...]:
+        if turn.thread_ts == turn.ts:
+            return ()
+        try:
+            messages = await self.slack.replies(turn.channel, turn.thread_ts)
+        except SlackRefused as error:
+            logger.bind(code=error.code).warning("thread not readable")
+            return ()
+        return history_of(messages, bot_user=self.bot_user, before=turn.ts)
+
+    # ------------------------------------------------------------------------------------------------- the answer
+
+    async def _answer(self, turn: Turn, request: QueryRequest, posted: PostedMessages, *, repeated: bool) -> None:
+        if turn.place == "ephemeral":
+            await self._answer_privately(turn, request, repeated=repeated)
+            return
+        before = len(posted.ts)
+        with self.running.entered(turn.thread) as stop:
+            async with Reply(self.slack, place_of(turn), posted, self.pace, stopped=stop) as reply:
+                try:
+                    run = await self._consume(request, reply, stop)
+                except BackendUnavailable:
+                    if not before or reply.text:
+                        await reply.replace(down(turn))
+                    raise
+                await self._conclude(turn, run, reply)
+        await self._remember(turn, posted, run_id=run.done.run_id if run.done else "")
+
+    async def _consume(self, request: QueryRequest, reply: Writer, stop: asyncio.Event) -> Run:
+        """Follow a run to its end, or to the Stop button, writing as it speaks."""
+        run = Run()
+        try:
+            async with asyncio.timeout(self.timeout), aclosing(self.backend.query(request)) as events:
+                async for event in until(stop, events):
+                    self._take(event, run, reply)
+        except TimeoutError:
+            run.problem = Problem(title="Timeout", status=504, detail=SLOW)
+        return run
+
+    def _take(self, event: QueryStreamEvent, run: Run, reply: Writer) -> None:
+        match event:
+            case PassagesEvent():
+                run.passages = event.passages
+                reply.show(blocks.task_chunk(event.passages))
+            case DeltaEvent():
+                reply.write(blocks.defanged(event.text))
+            case CitationsEvent():
+                run.citations = event.citations
+            case DoneEvent():
+                run.done = event
+            case FailedEvent():
+                run.problem = failed(event.problem)
+            case _:
+                reply.show_once(blocks.task_chunk(None))
+
+    async def _conclude(self, turn: Turn, run: Run, reply: Reply) -> None:
+        log = logger.bind(turn=turn.label, run_id=run.done.run_id if run.done else None)
+        if run.problem is not None:
+            await self._conclude_failed(turn, run.problem, reply)
+            log.bind(status=run.problem.status).warning("turn failed")
+        elif run.done is None:
+            await self._conclude_stopped(run, reply)
+            log.info("turn stopped")
+        else:
+            await reply.finish(self._last_words(turn, run, run.done, reply))
+            log.bind(outcome=run.done.outcome).info("turn done")
+
+    def _last_words(self, turn: Turn, run: Run, done: DoneEvent, reply: Reply) -> list[Block]:
+        if done.outcome == "answered":
+            return blocks.answer_blocks(run.citations, done.metadata, done.run_id)
+        if not reply.text:
+            reply.write(abstained(turn))
+        return blocks.abstention_blocks(run.passages, done.run_id, reply.text)
+
+    async def _conclude_stopped(self, run: Run, reply: Reply) -> None:
+        if reply.text:
+            await reply.finish([*blocks.source_blocks(run.citations), blocks.context("Stopped.")])
+        else:
+            await reply.replace("_Stopped._")
+
+    async def _conclude_failed(self, turn: Turn, problem: Problem, reply: Reply) -> None:
+        if reply.text:
+            await reply.finish([blocks.context(f"⚠️ {blocks.escaped(sentence(problem, turn))}")])
+        else:
+            await reply.replace(sentence(problem, turn))
+
+    async def _answer_privately(self, turn: Turn, request: QueryRequest, *, repeated: bool) -> None:
+        reply = Collected()
+        try:
+            run = await self._consume(request, reply, asyncio.Event())
+        except BackendUnavailable:
+            if not repeated:
+                await self._whisper(turn, down(turn))
+            raise
+        await self._whisper(turn, *private_message(turn, run, reply.text))
+
+    async def _remember(self, turn: Turn, posted: PostedMessages, *, run_id: str) -> None:
+        """Open the run's messages to reactions."""
+        for ts in posted.ts:
+            await self.store.put_answer(Answer(turn.team, turn.channel, ts, turn.thread_ts, run_id, turn.user))
+
+
+# --------------------------------------------------------------------------------------------- decisions and wording
+
+
+def place_of(turn: Turn) -> Place:
+    """Return where the reply goes. Streams name their reader, by the reader's own team, except in direct messages."""
+    if turn.place == "direct":
+        return Place(turn.channel, turn.thread_ts)
+    return Place(turn.channel, turn.thread_ts, team=turn.user_team or turn.team, user=turn.user)
+
+
+def failed(problem: Problem) -> Problem:
+    """Return a problem that is the outcome; raise BackendUnavailable for one that another attempt may not meet."""
+    if problem.status in {429, 502, 503, 504}:
+        raise BackendUnavailable(problem.title)
+    return problem
+
+
+def sentence(problem: Problem, turn: Turn) -> str:
+    """Return a problem in words for a person, with what to quote when they ask for help."""
+    if problem.status in {401, 403}:
+        words = "The document service refused my key. Someone needs to check `FOOTNOTE_API_KEY`."
+    else:
+        words = problem.detail or problem.title
+    return f"{words} (run `{problem.run_id or turn.label}`)"
+
+
+def down(turn: Turn) -> str:
+    return f"I can't reach my document service; I'll answer here as soon as it is back (turn `{turn.label}`)."
+
+
+def abstained(turn: Turn) -> str:
+    return blocks.ABSTAINED if turn.place == "channel" else blocks.ABSTAINED_PRIVATELY
+
+
+def private_message(turn: Turn, run: Run, text: str) -> tuple[str, list[Block]]:
+    """Return the one message that a private answer is: its text and its blocks."""
+    if run.problem is not None or run.done is None:
+        return (sentence(run.problem, turn) if run.problem else "Stopped."), []
+    if run.done.outcome == "answered":
+        below = blocks.answer_blocks(run.citations, run.done.metadata, run.done.run_id)
+    else:
+        text = text or abstained(turn)
+        below = blocks.abstention_blocks(run.passages, run.done.run_id, text)
+    pages = Pages(POSTED_PAGE)
+    pages.add(text)
+    cut = [blocks.context("The rest did not fit here; ask in a direct message to see all of it.")]
+    shown = [blocks.markdown(pages.pages[0]), *(cut if len(pages.pages) > 1 else [])]
+    return blocks.fallback(text), [*shown, *below]
+
+
+async def until(stop: asyncio.Event, items: AsyncIterator[Item]) -> AsyncIterator[Item]:
+    """Yield items until there are no more or `stop` is set, whichever is first, also while waiting for the next."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        while not stop.is_set():
+            coming = asyncio.ensure_future(anext(items))
+            try:
+                await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait({coming})
+            if coming.cancelled():
+                return
+            try:
+                item = coming.result()
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        stopping.cancel()

@@ -1,0 +1,163 @@
+"""Durable work: what is recorded is done, once, also after kill -9. DBOS on `<data>/bot-dbos.sqlite`.
+
+A job's key is its identity: recording it again does nothing. Work starts in this process as soon as it is recorded;
+DBOS's queue is polled only for what an earlier process left behind. A job may run more than once around a crash, so its
+work must be repeatable; that is what bot.store is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+from loguru import logger
+
+from bot.client import BackendUnavailable
+from bot.slack import SlackUnavailable
+
+Payload: TypeAlias = dict[str, str]
+
+VERSION = "footnote-bot-1"
+"""DBOS resumes only work of the same version. Change it when a job's steps change, never with a release."""
+DELAYS: tuple[float, ...] = (1, 2, 4, 8, *([15] * 240))
+"""Seconds between attempts: an hour in all, after which a person is told to ask again."""
+
+
+class Job(Protocol):
+    """One kind of durable work.
+
+    `attempt` may raise BackendUnavailable or SlackUnavailable, and is then tried again later; `give_up` is called when
+    that never helped, and `fail` when something unforeseen was raised. Each ends in words for the person who waits.
+    """
+
+    @property
+    def name(self) -> str: ...
+    async def attempt(self, payload: Payload) -> None: ...
+    async def give_up(self, payload: Payload) -> None: ...
+    async def fail(self, payload: Payload) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The tasks of this process: all of them, and those that are in the middle of an attempt."""
+
+    tasks: set[asyncio.Task[object]]
+    busy: set[asyncio.Task[object]]
+
+    @contextmanager
+    def counted(self, among: set[asyncio.Task[object]]) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        among.add(task)
+        try:
+            yield
+        finally:
+            among.discard(task)
+
+
+class Durable:
+    """Records and runs jobs. Made by `open_durable`."""
+
+    def __init__(self, workflows: Mapping[str, Callable[[Payload], Awaitable[None]]], work: Work) -> None:
+        self._workflows = workflows
+        self._work = work
+
+    async def record(self, name: str, key: str, payload: Payload) -> None:
+        """Return once the job is on disk; it starts at once. A key that is known already changes nothing."""
+        with SetWorkflowID(key):
+            await DBOS.start_workflow_async(self._workflows[name], payload)  # type: ignore[arg-type]
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - a deadline for the whole, not for one await
+        """Wait for attempts that are under way; what is not done by then stays recorded for the next start."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while self._work.busy and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(set(self._work.busy), timeout=min(left, 0.2))
+        left_over = set(self._work.tasks)
+        for task in left_over:
+            task.cancel()
+        if left_over:
+            await asyncio.wait(left_over, timeout=5)
+
+
+@asynccontextmanager
+async def open_durable(
+    path: Path, jobs: Sequence[Job], *, stop_timeout: float, delays: Sequence[float] = DELAYS
+) -> AsyncIterator[Durable]:
+    """Launch DBOS in the running loop with these jobs, resume what was left, and close it all in the end.
+
+    DBOS is one per process. It gets its own thread to be taken down in: its shutdown joins threads of its own.
+    """
+    work = Work(set(), set())
+    DBOS(config=_config(path))
+    workflows = {job.name: _workflow(job, work, delays) for job in jobs}
+    DBOS.launch()
+    durable = Durable(workflows, work)
+    try:
+        yield durable
+    finally:
+        await durable.drain(stop_timeout)
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as pool:
+            await loop.run_in_executor(pool, _destroy)
+        loop.set_default_executor(ThreadPoolExecutor())  # DBOS leaves its own, closed, in its place
+
+
+def _destroy() -> None:
+    DBOS.destroy(destroy_registry=True)
+
+
+def _config(path: Path) -> DBOSConfig:
+    return {
+        "name": "footnote-bot",
+        "system_database_url": f"sqlite:///{path}",
+        "application_version": VERSION,
+        "executor_id": "bot",
+        "log_level": "ERROR",
+        "enable_otlp": False,
+        "notification_listener_polling_interval_sec": 1.0,
+        "scheduler_polling_interval_sec": 60.0,
+    }
+
+
+def _workflow(job: Job, work: Work, delays: Sequence[float]) -> Callable[[Payload], Awaitable[None]]:
+    """Register one job with DBOS: attempts with durable pauses between them."""
+
+    @DBOS.step(name=f"{job.name}.attempt")
+    async def attempt(payload: Payload) -> bool:
+        with work.counted(work.busy):
+            return await _attempt(job, payload)
+
+    @DBOS.step(name=f"{job.name}.give_up")
+    async def give_up(payload: Payload) -> None:
+        await job.give_up(payload)
+
+    @DBOS.workflow(name=job.name)
+    async def workflow(payload: Payload) -> None:
+        with work.counted(work.tasks):
+            for delay in delays:
+                if await attempt(payload):
+                    return
+                await DBOS.sleep_async(delay)
+            logger.bind(job=job.name).error("gave up")
+            await give_up(payload)
+
+    return workflow
+
+
+async def _attempt(job: Job, payload: Payload) -> bool:
+    """Return whether the job has come to its end, well or not."""
+    try:
+        await job.attempt(payload)
+    except (BackendUnavailable, SlackUnavailable) as error:
+        logger.bind(job=job.name, error=str(error)).warning("will try again")
+        return False
+    except Exception:  # noqa: BLE001 - the rim: whatever happens, the person who asked gets words
+        logger.bind(job=job.name).exception("job failed")
+        await job.fail(payload)
+    return True

@@ -1,0 +1,170 @@
+"""Slack event → one call. A listener records durable work and returns; only then does Slack get its acknowledgement.
+
+So whatever cannot be recorded is not acknowledged, and Slack delivers it again; whatever is delivered again finds its
+key taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+from slack_bolt.async_app import AsyncApp
+
+from bot.blocks import FEEDBACK
+from bot.commands import CommandError, read_ingest
+from bot.conversation import Running
+from bot.durable import Durable, Payload
+from bot.feedback import rating_of, read_button
+from bot.store import Store
+from bot.thread import Turn, is_for_others, is_human, turn_of_command, turn_of_event
+from bot.turns import write_turn
+
+Body = Mapping[str, Any]
+Ack = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    durable: Durable
+    store: Store
+    running: Running
+    team: str
+    bot_user: str
+
+    def register(self, app: AsyncApp) -> None:
+        """Tell Bolt which listener is for what. The last two take what we do not act on, so that it is acknowledged."""
+        app.event("app_mention")(self.mention)
+        app.event("message")(self.message)
+        app.event("reaction_added")(self.reaction_added)
+        app.event("reaction_removed")(self.reaction_removed)
+        app.event("app_home_opened")(self.home_opened)
+        app.event("agent_session_stopped")(self.session_stopped)
+        app.command("/ask")(self.ask)
+        app.command("/ingest")(self.ingest)
+        app.command("/docs")(self.docs)
+        app.action(FEEDBACK)(self.feedback_button)
+        app.action(re.compile("^document_(remove|refresh)$"))(self.document_button)
+        app.event(re.compile(".*"))(self.nothing)
+        app.action(re.compile(".*"))(self.acknowledge)
+        app.error(self.failed)
+
+    # ---------------------------------------------------------------------------------------------------- questions
+
+    async def mention(self, event: Body) -> None:
+        if is_human(event):
+            await self._record_turn(turn_of_event(event, self.team))
+
+    async def message(self, event: Body) -> None:
+        if is_human(event) and await self._is_for_us(event):
+            await self._record_turn(turn_of_event(event, self.team))
+
+    async def _is_for_us(self, event: Body) -> bool:
+        """Whether a message without a mention asks us: in a direct message always, else as a reply in our thread."""
+        if event.get("channel_type") == "im":
+            return True
+        thread_ts, text = event.get("thread_ts"), str(event.get("text") or "")
+        if not thread_ts or is_for_others(text, self.bot_user):
+            return False
+        return await self.store.is_ours(self.team, str(event["channel"]), str(thread_ts))
+
+    async def ask(self, ack: Ack, command: Mapping[str, str]) -> None:
+        await self._record_turn(turn_of_command(command, self.team))
+        await ack()
+
+    async def _record_turn(self, turn: Turn) -> None:
+        await self.durable.record("turn", turn.key, write_turn(turn))
+        logger.bind(turn=turn.label, place=turn.place).info("turn recorded")
+
+    async def session_stopped(self, event: Body) -> None:
+        thread_ts = event.get("thread_ts") or event.get("ts")
+        stopped = self.running.stop(f"{self.team}:{event['channel']}:{thread_ts}")
+        logger.bind(answers=stopped).info("stop pressed")
+
+    # ---------------------------------------------------------------------------------------------------- documents
+
+    async def ingest(self, ack: Ack, command: Mapping[str, str]) -> None:
+        try:
+            read_ingest(command.get("text", ""))
+        except CommandError as error:
+            await ack(response_type="ephemeral", text=str(error))
+            return
+        key = f"ingest:{command['trigger_id']}"
+        await self.durable.record("ingest", key, self._command_payload(command) | {"key": key})
+        await ack()
+
+    async def docs(self, ack: Ack, command: Mapping[str, str]) -> None:
+        await self.durable.record("docs", f"docs:{command['trigger_id']}", self._command_payload(command))
+        await ack()
+
+    async def document_button(self, ack: Ack, body: Body, action: Body) -> None:
+        verb = str(action["action_id"]).removeprefix("document_")
+        payload = {
+            "team": self.team,
+            "channel": str((body.get("channel") or {}).get("id", "")),
+            "user": str(body["user"]["id"]),
+            "text": f"{verb} {action['value']}",
+            "exact": "yes",
+            "response_url": str(body["response_url"]),
+        }
+        await self.durable.record("docs", f"docs:{body['trigger_id']}", payload)
+        await ack()
+
+    def _command_payload(self, command: Mapping[str, str]) -> Payload:
+        return {
+            "team": self.team,
+            "channel": command["channel_id"],
+            "user": command["user_id"],
+            "text": command.get("text", ""),
+            "response_url": command["response_url"],
+        }
+
+    async def home_opened(self, event: Body) -> None:
+        if event.get("tab") in {"home", None}:
+            key = f"home:{event['user']}:{event.get('event_ts', '')}"
+            await self.durable.record("home", key, {"team": self.team, "user": str(event["user"])})
+
+    # ----------------------------------------------------------------------------------------------------- feedback
+
+    async def reaction_added(self, event: Body) -> None:
+        await self._reaction(event, added=True)
+
+    async def reaction_removed(self, event: Body) -> None:
+        await self._reaction(event, added=False)
+
+    async def _reaction(self, event: Body, *, added: bool) -> None:
+        """Take a 👍 or 👎 on a message of ours that a run wrote."""
+        name, item, user = str(event["reaction"]), event["item"], str(event["user"])
+        rating = rating_of(name)
+        if rating is None or event.get("item_user", self.bot_user) != self.bot_user or item.get("type") != "message":
+            return
+        run_id = await self.store.run_of(self.team, str(item["channel"]), str(item["ts"]))
+        if run_id is None:
+            return
+        await self.store.react(run_id, user, name, rating if added else None)
+        key = f"reaction:{run_id}:{user}:{event['event_ts']}"
+        await self.durable.record("feedback", key, {"run_id": run_id, "user": user})
+
+    async def feedback_button(self, ack: Ack, body: Body, action: Body) -> None:
+        pressed = read_button(str(action.get("value") or ""))
+        if pressed is not None:
+            run_id, rating = pressed
+            user = str(body["user"]["id"])
+            key = f"button:{run_id}:{user}:{action.get('action_ts', body.get('trigger_id', ''))}"
+            await self.durable.record("feedback", key, {"run_id": run_id, "user": user, "button": str(rating)})
+        await ack()
+
+    # -------------------------------------------------------------------------------------------------------- rest
+
+    async def nothing(self, event: Body) -> None:
+        logger.bind(type=event.get("type")).debug("event not acted on")
+
+    async def acknowledge(self, ack: Ack) -> None:
+        await ack()
+
+    async def failed(self, error: Exception) -> None:
+        """Log it; Bolt then answers 500, which leaves the event unacknowledged."""
+        logger.opt(exception=error).error("listener failed")

@@ -1,0 +1,69 @@
+"""Text → pages that each fit one Slack message. Pure; pages only grow at their end, so that they can be streamed."""
+
+from __future__ import annotations
+
+import re
+
+_FENCE = re.compile(r"^[ ]{0,3}(```+|~~~+)([^\n`]*)$", re.MULTILINE)
+_CLOSING_ROOM = 16
+"""Characters kept free for closing a code block at a page's end."""
+
+
+class Pages:
+    """A text as it grows, cut into pages of at most `limit` characters.
+
+    A code block that a page's end cuts through is closed there and opened again on the next page.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._room = limit - _CLOSING_ROOM
+        self.pages: list[str] = [""]
+
+    def add(self, text: str) -> None:
+        """Append text; it begins a new page where it does not fit whole, and is cut only if no page could hold it."""
+        while text:
+            free = self._room - len(self.pages[-1])
+            if len(text) <= free:
+                self.pages[-1] += text
+                return
+            if len(text) > self._room:
+                piece = text[: cut_at(text, free)]
+                self.pages[-1] += piece
+                text = text[len(piece) :]
+            self.turn()
+
+    def turn(self) -> None:
+        """Begin a new page, unless the last one is still empty."""
+        last = self.pages[-1]
+        if not last:
+            return
+        fence = open_fence(last)
+        if fence is not None:
+            marks, language = fence
+            self.pages[-1] = f"{last}{'' if last.endswith(chr(10)) else chr(10)}{marks}"
+            self.pages.append(f"{marks}{language}\n")
+        else:
+            self.pages.append("")
+
+
+def open_fence(text: str) -> tuple[str, str] | None:
+    """Return the marks and the language of the code block that `text` leaves open, or None."""
+    opened: tuple[str, str] | None = None
+    for found in _FENCE.finditer(text):
+        marks, rest = found.group(1), found.group(2).strip()
+        if opened is None:
+            opened = (marks, rest[:40])
+        elif marks.startswith(opened[0]) and not rest:
+            opened = None
+    return opened
+
+
+def cut_at(text: str, limit: int) -> int:
+    """Return where to cut `text` so that at most `limit` characters come first: after a line, else after a word."""
+    if limit <= 0:
+        return 0
+    for mark in ("\n", " "):
+        at = text.rfind(mark, limit // 2, limit)
+        if at >= 0:
+            return at + 1
+    return limit

@@ -1,0 +1,189 @@
+"""What the bot remembers in `<data>/bot.sqlite`: which of its messages answer what, and who reacted how. No texts.
+
+A turn's messages are written as soon as Slack has them, so that a later attempt at the same turn edits them instead of
+posting again; an answer's run is what a reaction on the message rates.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, delete, event, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+METADATA = MetaData()
+
+TURNS = Table(
+    "turns",
+    METADATA,
+    Column("key", String, primary_key=True),
+    Column("began_at", Float, nullable=False),
+)
+POSTED = Table(
+    "posted",
+    METADATA,
+    Column("key", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("ts", String, nullable=False),
+)
+THREADS = Table(
+    "threads",
+    METADATA,
+    Column("team", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("thread_ts", String, primary_key=True),
+)
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("team", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("ts", String, primary_key=True),
+    Column("thread_ts", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("asker", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+REACTIONS = Table(
+    "reactions",
+    METADATA,
+    Column("run_id", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("rating", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One message that answers: where it stands, which run wrote it, who asked. `run_id` is "" for error messages."""
+
+    team: str
+    channel: str
+    ts: str
+    thread_ts: str
+    run_id: str
+    asker: str
+
+
+class PostedMessages:
+    """The messages of one turn that Slack has, in order."""
+
+    def __init__(self, store: Store, key: str, ts: list[str]) -> None:
+        self._store = store
+        self._key = key
+        self._ts = ts
+
+    @property
+    def ts(self) -> Sequence[str]:
+        return tuple(self._ts)
+
+    async def add(self, ts: str) -> None:
+        self._ts.append(ts)
+        await self._store.put_posted(self._key, len(self._ts) - 1, ts)
+
+    async def drop_last(self) -> None:
+        self._ts.pop()
+        await self._store.drop_posted(self._key, len(self._ts))
+
+
+class Store:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def create_tables(self) -> None:
+        async with self._engine.begin() as connection:
+            await connection.run_sync(METADATA.create_all)
+
+    async def begin_turn(self, key: str) -> bool:
+        """Note that work on a turn begins; return whether it had begun before."""
+        statement = upsert(TURNS).values(key=key, began_at=time.time()).on_conflict_do_nothing()
+        async with self._engine.begin() as connection:
+            return (await connection.execute(statement)).rowcount == 0
+
+    async def posted(self, key: str) -> PostedMessages:
+        statement = select(POSTED.c.ts).where(POSTED.c.key == key).order_by(POSTED.c.number)
+        async with self._engine.connect() as connection:
+            return PostedMessages(self, key, list((await connection.execute(statement)).scalars()))
+
+    async def put_posted(self, key: str, number: int, ts: str) -> None:
+        statement = upsert(POSTED).values(key=key, number=number, ts=ts)
+        statement = statement.on_conflict_do_update(index_elements=["key", "number"], set_={"ts": ts})
+        async with self._engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def drop_posted(self, key: str, number: int) -> None:
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(POSTED).where(POSTED.c.key == key, POSTED.c.number == number))
+
+    async def known_ts(self, ts: Sequence[str]) -> set[str]:
+        """Return which of these messages belong to some turn already."""
+        async with self._engine.connect() as connection:
+            return set((await connection.execute(select(POSTED.c.ts).where(POSTED.c.ts.in_(ts)))).scalars())
+
+    async def put_answer(self, answer: Answer) -> None:
+        values = msgspec.structs.asdict(answer) | {"created_at": time.time()}
+        statement = upsert(ANSWERS).values(values)
+        statement = statement.on_conflict_do_update(
+            index_elements=["team", "channel", "ts"], set_={"run_id": answer.run_id}
+        )
+        async with self._engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def join_thread(self, team: str, channel: str, thread_ts: str) -> None:
+        """Make a thread ours: replies in it need no mention from now on, also while the first answer is written."""
+        row = {"team": team, "channel": channel, "thread_ts": thread_ts}
+        async with self._engine.begin() as connection:
+            await connection.execute(upsert(THREADS).values(row).on_conflict_do_nothing())
+
+    async def is_ours(self, team: str, channel: str, thread_ts: str) -> bool:
+        """Whether we answer, or have answered, in this thread."""
+        where = (THREADS.c.team == team, THREADS.c.channel == channel, THREADS.c.thread_ts == thread_ts)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(select(THREADS.c.team).where(*where))).first() is not None
+
+    async def run_of(self, team: str, channel: str, ts: str) -> str | None:
+        """Return the run that wrote this message, or None if it is not an answer of ours."""
+        where = (ANSWERS.c.team == team, ANSWERS.c.channel == channel, ANSWERS.c.ts == ts)
+        async with self._engine.connect() as connection:
+            run_id: str | None = (await connection.execute(select(ANSWERS.c.run_id).where(*where))).scalar()
+        return run_id or None
+
+    async def react(self, run_id: str, user: str, name: str, rating: Literal[1, -1] | None) -> None:
+        """Note a reaction, or with None its removal."""
+        row = {"run_id": run_id, "user": user, "name": name}
+        async with self._engine.begin() as connection:
+            where = (REACTIONS.c.run_id == run_id, REACTIONS.c.user == user, REACTIONS.c.name == name)
+            await connection.execute(delete(REACTIONS).where(*where))
+            if rating is not None:
+                await connection.execute(insert(REACTIONS).values(**row, rating=rating, created_at=time.time()))
+
+    async def reaction_rating(self, run_id: str, user: str) -> Literal[1, -1] | None:
+        """Return the rating of the user's newest reaction that still stands."""
+        where = (REACTIONS.c.run_id == run_id, REACTIONS.c.user == user)
+        statement = select(REACTIONS.c.rating).where(*where).order_by(REACTIONS.c.created_at.desc()).limit(1)
+        async with self._engine.connect() as connection:
+            rating = (await connection.execute(statement)).scalar()
+        return None if rating is None else (1 if rating > 0 else -1)
+
+
+def build_engine(path: Path) -> AsyncEngine:
+    """Return an engine on the SQLite file, in WAL mode so that readers never wait."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+
+    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", configure)
+    return engine

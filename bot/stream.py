@@ -1,0 +1,224 @@
+"""One answer as it appears in Slack: down the ladder Stream → Edit → Post, in its pace, from page to page.
+
+A reply climbs down a rung when Slack refuses the one it is on, and keeps the messages that it has already posted: a
+message is edited rather than posted again, also by a later attempt after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TypeAlias
+
+from loguru import logger
+from tenacity import (
+    retry,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
+
+from bot.pages import Pages
+from bot.rungs import EditRung, MaybePosted, Place, Posted, PostRung, Rung, SlackMessages, StreamRung
+from bot.slack import Block, SlackRefused, SlackUnavailable
+
+STREAM_AGE = 240.0
+"""A stream ends about 300 seconds after it began, whether or not it is appended to."""
+APPENDS_A_MINUTE = 80
+"""Of the workspace's 100 that all streams share."""
+STARTS_A_MINUTE = 18
+"""Of the workspace's 20 that all streams share."""
+
+
+class Pace:
+    """Shares the workspace's budget of calls among the replies that are being written now."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._starts: deque[float] = deque()
+        self.live = 0
+
+    def interval(self, rung: float) -> float:
+        """Return the seconds between two writes of one reply."""
+        return max(rung, self.live * 60 / APPENDS_A_MINUTE)
+
+    def may_start(self) -> bool:
+        """Whether the budget of this minute has room for another stream; takes it if so."""
+        now = self._clock()
+        while self._starts and self._starts[0] <= now - 60:
+            self._starts.popleft()
+        if len(self._starts) >= STARTS_A_MINUTE:
+            return False
+        self._starts.append(now)
+        return True
+
+
+Step: TypeAlias = Callable[[SlackMessages, Place, Posted], Rung]
+
+
+class Reply:
+    """Use as a context manager; `write` and `show` return at once and a pump brings them to Slack in its pace.
+
+    `finish` or `replace` ends the reply. `stopped` is set when the reader pressed Stop.
+    """
+
+    def __init__(
+        self,
+        slack: SlackMessages,
+        place: Place,
+        posted: Posted,
+        pace: Pace,
+        *,
+        stopped: asyncio.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._slack = slack
+        self._place = place
+        self._posted = posted
+        self._pace = pace
+        self._clock = clock
+        self._text = ""
+        self._task: Block | None = None
+        self._tasked = False
+        self._dirty = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+        self._ladder: list[Step] = [PostRung, EditRung] if posted.ts else [PostRung, EditRung, StreamRung]
+        self.stopped = stopped or asyncio.Event()
+        self._step_down()
+
+    @property
+    def text(self) -> str:
+        return self._text
+
+    async def __aenter__(self) -> Reply:
+        self._pace.live += 1
+        self._pump = asyncio.create_task(self._run_pump())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pace.live -= 1
+        await self._end_pump()
+
+    def show(self, task: Block) -> None:
+        """Show a task card, where the rung has such."""
+        self._task = task
+        self._tasked = True
+        self._dirty.set()
+
+    def show_once(self, task: Block) -> None:
+        """Show a first task card; later ones change nothing."""
+        if not self._tasked:
+            self.show(task)
+
+    def write(self, text: str) -> None:
+        """Append text to the answer."""
+        self._text += text
+        self._pages.add(text)
+        self._dirty.set()
+
+    async def finish(self, blocks: Sequence[Block]) -> None:
+        """Send what is left, with `blocks` below the last page.
+
+        Raises:
+            SlackRefused: not even a post is possible.
+            SlackUnavailable: the answer is not whole in Slack; a new attempt will complete it.
+        """
+        await self._end_pump()
+        await self._close(blocks)
+
+    async def replace(self, text: str, blocks: Sequence[Block] = ()) -> None:
+        """End the reply with other words than those written so far."""
+        await self._end_pump()
+        if isinstance(self._rung, StreamRung) and (self._text or not self._posted.ts):
+            self._step_down()
+        self._text, self._pages = "", Pages(self._rung.page)
+        self.write(text)
+        await self._close(blocks)
+
+    def _step_down(self) -> None:
+        """Take the next rung; its pages may be shorter, so the text is cut anew."""
+        self._rung = self._ladder.pop()(self._slack, self._place, self._posted)
+        self._pages = Pages(self._rung.page)
+        self._pages.add(self._text)
+        self._began: float | None = None
+
+    @retry(
+        retry=retry_if_exception_type(SlackUnavailable) & retry_if_not_exception_type(MaybePosted),
+        stop=stop_after_attempt(4),
+        wait=wait_exponential(multiplier=0.5, max=8),
+        reraise=True,
+    )
+    async def _close(self, blocks: Sequence[Block]) -> None:
+        while True:
+            try:
+                if self._needs_start():
+                    await self._flush()
+                await self._rung.close(self._pages.pages, blocks, self._task)
+                return
+            except SlackRefused as error:
+                self._refused(error)
+
+    async def _run_pump(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            async with self._sending:
+                await self._pump_once()
+            await asyncio.sleep(self._pace.interval(self._rung.interval))
+
+    async def _pump_once(self) -> None:
+        try:
+            await self._flush()
+        except SlackRefused as error:
+            self._refused(error)
+            self._dirty.set()
+        except MaybePosted:
+            raise
+        except SlackUnavailable as error:
+            logger.bind(error=str(error)).warning("slack unavailable, will send later")
+            self._dirty.set()
+
+    async def _flush(self) -> None:
+        if self._needs_start() and not self._pace.may_start():
+            raise SlackRefused("start_budget_spent")
+        if self._began is None:
+            self._began = self._clock()
+        elif isinstance(self._rung, StreamRung) and self._clock() - self._began > STREAM_AGE:
+            self._pages.turn()
+            self._began = self._clock()
+        task, self._task = self._task, None
+        try:
+            await self._rung.show(self._pages.pages, task)
+        except SlackUnavailable:
+            self._task = self._task or task
+            raise
+
+    def _needs_start(self) -> bool:
+        return isinstance(self._rung, StreamRung) and self._began is None
+
+    def _refused(self, error: SlackRefused) -> None:
+        """Climb down, or give up where there is no rung left."""
+        logger.bind(code=error.code, rung=type(self._rung).__name__).info("slack refused")
+        if error.code == "stopped_by_user":
+            self.stopped.set()
+        if not self._ladder:
+            raise error
+        self._step_down()
+
+    async def _end_pump(self) -> None:
+        """End the pump between two calls, so that nothing is sent twice."""
+        pump, self._pump = self._pump, None
+        if pump is None:
+            return
+        async with self._sending:
+            pump.cancel()
+        await asyncio.wait({pump})
+        if not pump.cancelled() and (error := pump.exception()) is not None:
+            raise error

@@ -1,0 +1,152 @@
+"""Thread → question. Pure: what was asked, what was said before, and whether a message is for us at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from backend.schema import HistoryTurn
+
+MAX_TURNS = 12
+"""Earlier messages that are sent along; enough for follow-ups, small enough for a prompt."""
+MAX_TURN_TEXT = 4_000
+
+MENTION = re.compile(r"<@([A-Za-z0-9_]+)(?:\|[^>]*)?>")
+LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
+CHANNEL = re.compile(r"<#[A-Za-z0-9_]+\|([^>]*)>")
+MARKER = re.compile(r"\s?\[\d{1,3}\]")
+
+Place = Literal["channel", "direct", "ephemeral"]
+"""Where the answer goes: a thread that a channel reads, a direct message, or a note that only the asker sees."""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One message of a Slack thread that asks us something. `ts` identifies it within its channel.
+
+    `place` of `ephemeral` comes from a slash command: there `ts` is the command's trigger and `response_url` is where
+    the answer goes.
+    """
+
+    team: str
+    channel: str
+    ts: str
+    thread_ts: str
+    user: str
+    text: str
+    place: Place
+    user_team: str = ""
+    response_url: str = ""
+
+    @property
+    def key(self) -> str:
+        """The idempotency key: redeliveries and the app_mention/message twins share it."""
+        return f"turn:{self.team}:{self.channel}:{self.ts}"
+
+    @property
+    def thread(self) -> str:
+        return f"{self.team}:{self.channel}:{self.thread_ts}"
+
+    @property
+    def label(self) -> str:
+        """What a person quotes to us when a turn went wrong."""
+        return f"{self.channel}-{self.ts}"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An earlier message of a thread, as far as we read it."""
+
+    ts: str
+    text: str
+    user: str = ""
+    is_bot: bool = False
+
+
+def turn_of_event(event: Mapping[str, object], team: str) -> Turn:
+    """Read an `app_mention` or `message` event. KeyError if it is neither."""
+    channel, ts = str(event["channel"]), str(event["ts"])
+    direct = event.get("channel_type") == "im" or channel.startswith("D")
+    return Turn(
+        team=team,
+        channel=channel,
+        ts=ts,
+        thread_ts=str(event.get("thread_ts") or ts),
+        user=str(event["user"]),
+        text=str(event.get("text") or ""),
+        place="direct" if direct else "channel",
+        user_team=str(event.get("user_team") or event.get("team") or ""),
+    )
+
+
+def turn_of_command(command: Mapping[str, str], team: str) -> Turn:
+    """Read an `/ask` command; its trigger id stands in for a ts."""
+    trigger = command["trigger_id"]
+    return Turn(
+        team=team,
+        channel=command["channel_id"],
+        ts=trigger,
+        thread_ts=trigger,
+        user=command["user_id"],
+        text=command.get("text", ""),
+        place="ephemeral",
+        user_team=command.get("team_id", ""),
+        response_url=command["response_url"],
+    )
+
+
+def is_human(event: Mapping[str, object]) -> bool:
+    """Whether a person wrote this just now: no bot, no edit, no deletion, no channel notice."""
+    plain = event.get("subtype") in {None, "file_share", "thread_broadcast"}
+    return plain and bool(event.get("user")) and not event.get("bot_id") and not event.get("hidden")
+
+
+def is_for_others(text: str, bot_user: str) -> bool:
+    """Whether a reply in our thread opens by addressing somebody else."""
+    first = MENTION.match(text.lstrip())
+    return first is not None and first.group(1) != bot_user
+
+
+def question_text(text: str, bot_user: str) -> str:
+    """Return what was asked, as a person reads it: our mention gone, Slack's tokens unwrapped, entities decoded."""
+    text = MENTION.sub(lambda found: " " if found.group(1) == bot_user else f"@{found.group(1)}", text)
+    text = CHANNEL.sub(lambda found: f"#{found.group(1)}", text)
+    text = LINK.sub(lambda found: found.group(2) or found.group(1), text)
+    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return re.sub(r"[ \t]+", " ", text).strip()
+
+
+def history_of(messages: Iterable[Message], *, bot_user: str, before: str) -> tuple[HistoryTurn, ...]:
+    """Return the thread's last turns before `before`, oldest first: people as user, our answers as assistant.
+
+    Other bots are left out, and so are the markers of our answers: they point into another run's passages.
+    """
+    turns = [
+        turn
+        for message in sorted(messages, key=lambda message: position(message.ts))
+        if position(message.ts) < position(before)
+        if (turn := _history_turn(message, bot_user)) is not None
+    ]
+    return tuple(turns[-MAX_TURNS:])
+
+
+def _history_turn(message: Message, bot_user: str) -> HistoryTurn | None:
+    ours = message.user == bot_user
+    if message.is_bot and not ours:
+        return None
+    text = MARKER.sub("", message.text) if ours else question_text(message.text, bot_user)
+    text = text.strip()[:MAX_TURN_TEXT]
+    return HistoryTurn(role="assistant" if ours else "user", text=text) if text else None
+
+
+def position(ts: str) -> tuple[int, str]:
+    """Sort key of a Slack ts, which is seconds and a counter; anything else sorts by its text."""
+    seconds, _, rest = ts.partition(".")
+    return (int(seconds), rest) if seconds.isdigit() else (0, ts)
+
+
+def readable_text(text: str, blocks: Sequence[Mapping[str, object]]) -> str:
+    """Return a message's full text: its Markdown blocks where it has any, since `text` may be a shortened copy."""
+    markdown = [str(block.get("text", "")) for block in blocks if block.get("type") == "markdown"]
+    return "\n".join(markdown) if markdown else text

@@ -1,0 +1,205 @@
+"""A backend on a real port that speaks the contract from a script: answers, failures, hang-ups, and being down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+from aiohttp import web
+
+from backend.schema import (
+    Citation,
+    CitationsEvent,
+    DeltaEvent,
+    Document,
+    DocumentsReply,
+    DoneEvent,
+    FeedbackReply,
+    FeedbackRequest,
+    HealthReply,
+    IngestReply,
+    IngestRequest,
+    Passage,
+    PassagesEvent,
+    Problem,
+    QueryRequest,
+    QueryStreamEvent,
+    RunMetadata,
+    StatusEvent,
+    encode_event,
+)
+
+Script = Callable[[QueryRequest], Sequence[QueryStreamEvent | float]]
+"""What to send for a query; a number is a pause in seconds."""
+
+LEAVE = "https://handbook.example/leave"
+
+
+def citation(n: int = 1, quote: str = "Parents get twenty weeks of paid leave.") -> Citation:
+    return Citation(n=n, document_id="leave", title="Leave", url=LEAVE, quote=quote, heading="Parental leave")
+
+
+def passage(document_id: str = "leave", title: str = "Leave", url: str = LEAVE) -> Passage:
+    return Passage(chunk_id=f"{document_id}:0", document_id=document_id, title=title, url=url, text="…", score=0.5)
+
+
+def answered(*sentences: str, run_id: str = "run-1", pause: float = 0.0) -> Script:
+    """Answer with these sentences, pausing before each but the first."""
+
+    def script(request: QueryRequest) -> Sequence[QueryStreamEvent | float]:
+        events: list[QueryStreamEvent | float] = [StatusEvent("retrieve"), PassagesEvent((passage(),))]
+        for number, sentence in enumerate(sentences or ("Parents get twenty weeks [1].",)):
+            events += [pause] if number and pause else []
+            events.append(DeltaEvent(sentence))
+        return [*events, CitationsEvent((citation(),)), DoneEvent(run_id, "answered", RunMetadata())]
+
+    return script
+
+
+def abstained(run_id: str = "run-0") -> Script:
+    return lambda request: [PassagesEvent((passage(),)), DoneEvent(run_id, "abstained", RunMetadata())]
+
+
+@dataclass
+class FakeBackend:
+    """`mode`: `up`; `down` answers 503 to everything; `hang_up` breaks streams off before their end."""
+
+    url: str = ""
+    script: Script = field(default_factory=lambda: answered())
+    mode: str = "up"
+    queries: list[QueryRequest] = field(default_factory=list)
+    feedback: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
+    ingested: list[IngestRequest] = field(default_factory=list)
+    steps: tuple[str, ...] = ("processing", "ready")
+    """The statuses that a document shows, one per look."""
+    hung_up: int = 0
+    """How many streams the client left early."""
+
+    async def query(self, request: web.Request) -> web.StreamResponse:
+        question = msgspec.json.decode(await request.read(), type=QueryRequest)
+        self.queries.append(question)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            await self._send(response, question)
+        except (ConnectionResetError, asyncio.CancelledError):
+            self.hung_up += 1
+            raise
+        return response
+
+    async def _send(self, response: web.StreamResponse, question: QueryRequest) -> None:
+        await response.write(b": hello\n\n")
+        for event in self.script(question):
+            if isinstance(event, float | int):
+                await asyncio.sleep(event)
+            elif self.mode == "hang_up" and isinstance(event, DoneEvent):
+                return
+            else:
+                name, data = encode_event(event)
+                await response.write(f"event: {name}\ndata: ".encode() + data + b"\n\n")
+
+    async def ingest(self, request: web.Request) -> web.Response:
+        asked = msgspec.json.decode(await request.read(), type=IngestRequest)
+        self.ingested.append(asked)
+        document_id = asked.id or asked.url or "text"
+        if "forbidden" in document_id:
+            return _problem(422, "That address is private, so I do not fetch it.")
+        self.documents.setdefault(
+            document_id,
+            document(document_id, title=asked.title or document_id, url=asked.url or "", visibility=asked.visibility),
+        )
+        return _json(IngestReply(document_id, "queued"), 202)
+
+    async def one(self, request: web.Request) -> web.Response:
+        document_id = request.match_info["id"]
+        found = self.documents.get(document_id)
+        if found is None:
+            return _problem(404, "There is no such document.")
+        if request.method == "DELETE":
+            del self.documents[document_id]
+            return web.Response(status=204)
+        looks = self.steps.index(found.status) + 1 if found.status in self.steps else 0
+        status = self.steps[min(looks, len(self.steps) - 1)]
+        self.documents[document_id] = msgspec.structs.replace(found, status=status)
+        return _json(self.documents[document_id])
+
+    async def all(self, request: web.Request) -> web.Response:
+        text = request.query.get("q", "").lower()
+        found = [d for d in self.documents.values() if text in d.title.lower()]
+        return _json(DocumentsReply(tuple(found)))
+
+    async def refresh(self, request: web.Request) -> web.Response:
+        return _json(IngestReply(request.match_info["id"], "queued"), 202)
+
+    async def rate(self, request: web.Request) -> web.Response:
+        given = msgspec.json.decode(await request.read(), type=FeedbackRequest)
+        self.feedback[given.run_id, given.user, given.kind] = given.rating
+        return _json(FeedbackReply(given.run_id, True))
+
+    async def unrate(self, request: web.Request) -> web.Response:
+        query = request.query
+        self.feedback.pop((query["run_id"], query["user"], query["kind"]), None)
+        return _json(FeedbackReply(query["run_id"], True))
+
+    async def health(self, request: web.Request) -> web.Response:
+        return _json(HealthReply("ok", 1.0, "1", True))
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:
+        if self.mode == "down":
+            return _problem(503, "The index cannot be reached.")
+        if request.headers.get("X-API-Key") != "key":
+            return _problem(401, "Unknown key.")
+        return await handler(request)  # type: ignore[misc, no-any-return]
+
+
+def document(document_id: str, *, title: str = "", url: str = "", visibility: str = "team") -> Document:
+    return Document(
+        document_id=document_id,
+        team="local",
+        title=title or document_id,
+        url=url,
+        visibility=visibility,
+        status="queued",
+        reason="",
+        chunks=3,
+        created_at="2026-11-20T00:00:00Z",
+        updated_at="2026-11-20T00:00:00Z",
+        metadata={},
+    )
+
+
+def _json(value: msgspec.Struct, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def _problem(status: int, detail: str) -> web.Response:
+    problem = Problem(title="Problem", status=status, detail=detail, run_id="run-x")
+    return web.Response(body=msgspec.json.encode(problem), status=status, content_type="application/problem+json")
+
+
+@asynccontextmanager
+async def open_backend(port: int = 0) -> AsyncIterator[FakeBackend]:
+    backend = FakeBackend()
+    app = web.Application(middlewares=[backend.guard])
+    app.router.add_post("/query", backend.query)
+    app.router.add_post("/ingest", backend.ingest)
+    app.router.add_get("/documents", backend.all)
+    app.router.add_route("*", "/documents/{id}", backend.one)
+    app.router.add_post("/documents/{id}/refresh", backend.refresh)
+    app.router.add_post("/feedback", backend.rate)
+    app.router.add_delete("/feedback", backend.unrate)
+    app.router.add_get("/health", backend.health)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        backend.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield backend
+    finally:
+        await runner.cleanup()
