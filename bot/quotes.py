@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
-MAX_QUOTE = 300
+MAX_QUOTE = 600
 """Characters of a quote that are shown."""
 WHOLE_WORDS = 10
 """Up to so many words the fragment carries the quote as a whole; longer ones are matched by their two ends."""

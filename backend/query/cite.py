@@ -11,6 +11,9 @@ from backend.query.defang import defang
 from backend.query.generate import Drafted
 from backend.query.verify import MAX_QUOTE, Support
 
+MAX_GAP = 40
+"""Characters between two quotes of one passage that may be quoted along: a reader should not have to search the proof
+in words that prove nothing."""
 _FINAL = re.compile(r"[ \t]*([.!?:;…]+[\"'”’)*_]*)\Z")
 
 
@@ -48,7 +51,8 @@ def _place(quoted: list[_Quoted], evidence: Evidence, span: Span) -> int:
     for place, one in enumerate(quoted):
         if one.evidence.passage.chunk_id == evidence.passage.chunk_id:
             joined = (min(one.span[0], span[0]), max(one.span[1], span[1]))
-            if joined == one.span or joined[1] - joined[0] <= MAX_QUOTE:
+            apart = max(one.span[0], span[0]) - min(one.span[1], span[1])
+            if joined == one.span or (apart <= MAX_GAP and joined[1] - joined[0] <= MAX_QUOTE):
                 quoted[place] = replace(one, span=joined)
                 return place + 1
     quoted.append(_Quoted(evidence, span))

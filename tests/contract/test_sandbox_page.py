@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox import Sandbox
+from tests.browser import needs_browser, page_at
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium")]
+pytestmark = needs_browser
 
 HOSTILE = (
     "<img src=x onerror=alert(1)> [click](javascript:alert(1)) ![x](https://evil.example/x.png) "
@@ -63,15 +60,8 @@ async def opened(app: AsyncApp, sandbox: Sandbox) -> AsyncIterator[Page]:
     handler = AsyncSocketModeHandler(app, sandbox.app_token, web_client=AsyncWebClient(base_url=sandbox.api_url))
     try:
         await handler.connect_async()  # type: ignore[no-untyped-call]
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-            try:
-                page = await browser.new_page(viewport={"width": 1280, "height": 800})
-                page.set_default_timeout(8_000)
-                await page.goto(sandbox.page_url)
-                yield page
-            finally:
-                await browser.close()
+        async with page_at(sandbox.page_url) as page:
+            yield page
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]
 
