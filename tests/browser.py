@@ -20,11 +20,8 @@ def browser_path() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-needs_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(browser_path() is None and "CI" not in os.environ, reason="needs chromium"),
-]
-"""Marks for a test that opens pages."""
+needs_browser = pytest.mark.skipif(browser_path() is None and "CI" not in os.environ, reason="needs chromium")
+"""For a test that opens pages."""
 
 
 @asynccontextmanager
