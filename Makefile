@@ -17,7 +17,7 @@ install: .venv/installed
 	@touch $@
 
 run: install  ## start everything; without Slack tokens that includes a local Slack
-	@honcho start
+	@honcho start || test $$? -eq 130  # which is Ctrl-C
 
 test: install  ## all tests
 	@pytest

@@ -1,4 +1,4 @@
-"""Logging, configured once by whoever starts a program: events with fields, readable or as JSON lines.
+"""Logging of both programs, configured once by whoever starts one: events with fields, readable or as JSON lines.
 
 A line is an event name and fields (`request_id`, `run_id`, `document_id` …), never the text of a question or of a
 document. Values in tracebacks are left out for the same reason.
@@ -20,8 +20,16 @@ if TYPE_CHECKING:
 
 Format = Literal["text", "json"]
 
-QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "litestar", "aiosqlite", "httpx", "openai", "alembic")
+QUIET = (
+    "uvicorn", "uvicorn.error", "uvicorn.access", "litestar", "aiosqlite", "httpx", "openai", "alembic", "sqlalchemy",
+    "dbos", "slack_bolt", "slack_sdk", "aiohttp",
+)  # fmt: skip
 """Libraries whose own information we do not repeat; their warnings come through."""
+
+
+def chosen(form: Format | None, env: str) -> Format:
+    """Return how to log: as set, else JSON in production and readable lines elsewhere."""
+    return form or ("json" if env == "production" else "text")
 
 
 def configure(form: Format, level: str, stream: TextIO | None = None) -> None:

@@ -7,8 +7,8 @@ import signal
 import sys
 from contextlib import suppress
 
+from backend import log
 from bot.app import open_bot
-from bot.log import configure_logging
 from bot.settings import Settings, SettingsError, load_settings
 
 
@@ -21,7 +21,7 @@ async def run(settings: Settings) -> None:
     with suppress(asyncio.CancelledError):
         async with open_bot(settings) as bot:
             if bot.page is not None:
-                sys.stdout.write(f"Local Slack: {bot.page}\n")
+                sys.stdout.write(f"Open {bot.page} in a browser: a local Slack with Footnote in it.\n")
                 sys.stdout.flush()
             await asyncio.Event().wait()
 
@@ -29,7 +29,7 @@ async def run(settings: Settings) -> None:
 def main() -> int:
     try:
         settings = load_settings()
-        configure_logging(settings)
+        log.configure(log.chosen(settings.log_format, settings.env), settings.log_level)
         asyncio.run(run(settings))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")

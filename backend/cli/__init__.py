@@ -22,7 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parser().parse_args(arguments)
     try:
         settings = load_settings()
-        log.configure(log_format(settings), settings.log_level if wanted.command == "serve" else "WARNING")
+        log.configure(
+            log.chosen(settings.log_format, settings.env),
+            settings.log_level if wanted.command == "serve" else "WARNING",
+        )
         return run(wanted, settings)
     except (SettingsError, Locked, FootnoteError) as error:
         sys.stderr.write(f"{error}\n")
@@ -54,11 +57,6 @@ def run(wanted: argparse.Namespace, settings: Settings) -> int:
             from backend.cli.ask import ask, search
 
             return asyncio.run((ask if wanted.command == "ask" else search)(settings, wanted))
-
-
-def log_format(settings: Settings) -> log.Format:
-    """Return how to log: as set, else JSON in production and readable lines elsewhere."""
-    return settings.log_format or ("json" if settings.env == "production" else "text")
 
 
 def _serve(settings: Settings) -> int:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from time import time_ns
 from typing import Literal, TypeAlias
 
 from bot.sandbox.clock import Clock
@@ -136,6 +137,7 @@ class World:
         self.hooks: dict[str, Hook] = {}
         self.watchers: list[Watcher] = []
         self._numbers = count(1)
+        self._born = f"{time_ns() // 1_000_000 & 0xFFFFFFFF:08x}"
         self._furnish()
 
     def _furnish(self) -> None:
@@ -153,8 +155,8 @@ class World:
             self.dm(user_id)
 
     def new_id(self, prefix: str) -> str:
-        """A short id that was never given before, such as `Ev000007`."""
-        return f"{prefix}{next(self._numbers):06d}"
+        """A short id that was never given before, by an earlier sandbox either, such as `Ev3f9a000007`."""
+        return f"{prefix}{self._born}{next(self._numbers):06d}"
 
     def tell(self, kind: str, **fields: object) -> None:
         """Tell the watchers of one change."""

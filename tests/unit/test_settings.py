@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.cli import log_format, main
+from backend.cli import main
+from backend.log import chosen
 from backend.settings import Settings, SettingsError
 
 WRONG = [
@@ -52,6 +53,6 @@ def test_a_backend_that_would_be_open_does_not_start(variables: dict[str, str], 
 
 
 def test_logs_are_json_in_production_and_readable_elsewhere() -> None:
-    assert log_format(Settings.model_validate({"env": "production", "log_format": None})) == "json"
-    assert log_format(Settings.model_validate({"env": "local", "log_format": None})) == "text"
-    assert log_format(Settings.model_validate({"env": "production", "log_format": "text"})) == "text"
+    assert chosen(None, "production") == "json"
+    assert chosen(None, "local") == "text"
+    assert chosen("text", "production") == "text"
