@@ -21,7 +21,7 @@ RETRY_AFTER = 5
 SENTENCES = {
     404: "There is nothing at this address; /schema lists what there is.",
     405: "This address does not take that method.",
-    413: "The request is larger than this address takes; a document may have 50 MB, or what FOOTNOTE_MAX_BYTES says.",
+    413: "The request is too large for this address; a document may have 50 MB, or what FOOTNOTE_MAX_BYTES says.",
 }
 
 
