@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -27,6 +28,11 @@ VERSION = "footnote-bot-1"
 """DBOS resumes only work of the same version. Change it when a job's steps change, never with a release."""
 DELAYS: tuple[float, ...] = (1, 2, 4, 8, *([15] * 240))
 """Seconds between attempts: an hour in all, after which a person is told to ask again."""
+
+
+REMEMBERED = timedelta(days=3)
+"""How long a job that has ended is kept: longer than Slack redelivers, no longer than a question's words need to lie
+about."""
 
 
 class Job(Protocol):
@@ -87,9 +93,16 @@ class Durable:
 
 @asynccontextmanager
 async def open_durable(
-    path: Path, jobs: Sequence[Job], *, stop_timeout: float, delays: Sequence[float] = DELAYS
+    path: Path,
+    jobs: Sequence[Job],
+    *,
+    stop_timeout: float,
+    delays: Sequence[float] = DELAYS,
+    remembered: timedelta = REMEMBERED,
 ) -> AsyncIterator[Durable]:
     """Launch DBOS in the running loop with these jobs, resume what was left, and close it all in the end.
+
+    What ended longer ago than `remembered` is forgotten, its words with it.
 
     DBOS is one per process. It gets its own thread to be taken down in: its shutdown joins threads of its own.
     """
@@ -98,14 +111,28 @@ async def open_durable(
     workflows = {job.name: _workflow(job, work, delays) for job in jobs}
     DBOS.launch()
     durable = Durable(workflows, work)
+    forgetting = asyncio.create_task(_forget(remembered))
     try:
         yield durable
     finally:
+        forgetting.cancel()
+        await asyncio.wait({forgetting})
         await durable.drain(stop_timeout)
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as pool:
             await loop.run_in_executor(pool, _destroy)
         loop.set_default_executor(ThreadPoolExecutor())  # DBOS leaves its own, closed, in its place
+
+
+async def _forget(remembered: timedelta) -> None:
+    """Delete jobs that ended long ago, now and every hour."""
+    while True:
+        before = (datetime.now(UTC) - remembered).isoformat()
+        while ended := await DBOS.list_workflows_async(
+            status=["SUCCESS", "ERROR", "CANCELLED"], completed_before=before, limit=200, load_input=False
+        ):
+            await DBOS.delete_workflows_async([one.workflow_id for one in ended])
+        await asyncio.sleep(3600)
 
 
 def _destroy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,24 @@ def away(attempts: int) -> Callable[[int], None]:
 
 def broken(attempt: int) -> None:
     raise ZeroDivisionError
+
+
+async def test_what_ended_long_ago_is_forgotten_and_what_ended_lately_is_not(tmp_path: Path) -> None:
+    job = RecordingJob()
+    path = tmp_path / "d.sqlite"
+    async with open_durable(path, [job], stop_timeout=2) as durable:
+        await durable.record("turn", "T1-C1-1", {"id": "1", "text": "secret words"})
+        await ended(job)
+    async with open_durable(path, [job], stop_timeout=2) as durable:
+        await durable.record("turn", "T1-C1-1", {"id": "1", "text": "secret words"})
+        await asyncio.sleep(0.3)
+        assert job.seen == ["1"]
+    all_of_it = timedelta(seconds=-5)  # DBOS keeps whole seconds
+    async with open_durable(path, [job], stop_timeout=2, remembered=all_of_it) as durable:
+        async with asyncio.timeout(5):
+            while len(job.seen) < 2:
+                await asyncio.sleep(0.05)
+                await durable.record("turn", "T1-C1-1", {"id": "again", "text": "secret words"})
 
 
 async def test_a_key_that_is_recorded_again_is_worked_on_once(tmp_path: Path) -> None:
