@@ -62,6 +62,7 @@ async def test_what_ended_long_ago_is_forgotten_and_what_ended_lately_is_not(tmp
     async with open_durable(path, [job], stop_timeout=2) as durable:
         await durable.record("turn", "T1-C1-1", {"id": "1", "text": "secret words"})
         await ended(job)
+        await asyncio.sleep(0.5)  # until that is on disk, too
     async with open_durable(path, [job], stop_timeout=2) as durable:
         await durable.record("turn", "T1-C1-1", {"id": "1", "text": "secret words"})
         await asyncio.sleep(0.3)
@@ -70,7 +71,7 @@ async def test_what_ended_long_ago_is_forgotten_and_what_ended_lately_is_not(tmp
     async with open_durable(path, [job], stop_timeout=2, remembered=all_of_it) as durable:
         async with asyncio.timeout(5):
             while len(job.seen) < 2:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
                 await durable.record("turn", "T1-C1-1", {"id": "again", "text": "secret words"})
 
 
