@@ -146,6 +146,8 @@ def _question(question: Question) -> Json:
         "filter": filter_to_json(question.filter),
         "limit": question.limit,
         "prompt": question.prompt,
+        "understand": question.understand,
+        "time_zone": question.time_zone,
     }
 
 

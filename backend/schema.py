@@ -23,6 +23,7 @@ FilterJSON: TypeAlias = dict[str, object]
 MetadataValue: TypeAlias = str | int | float | list[str]
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
+TimeZone = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+/\-]{1,64}$")]
 QuestionText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUESTION)]
 
 
@@ -46,6 +47,10 @@ class SearchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] = 8
     stream: bool = False
     """Accepted so that one body serves both endpoints; a search is never streamed."""
+    understand: bool = True
+    """False: no condition is read from the question; `filter` alone limits the documents."""
+    time_zone: TimeZone | None = None
+    """The asker's, an IANA name such as `Europe/Berlin`: what "yesterday" and "in March" mean."""
 
 
 class QueryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +62,10 @@ class QueryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] = 8
     stream: bool = False
     prompt: str | None = None
+    understand: bool = True
+    """False: no condition is read from the question; `filter` alone limits the documents."""
+    time_zone: TimeZone | None = None
+    """The asker's, an IANA name such as `Europe/Berlin`: what "yesterday" and "in March" mean."""
 
 
 class Citation(msgspec.Struct, frozen=True):
@@ -73,12 +82,17 @@ class Citation(msgspec.Struct, frozen=True):
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """`query` of the contract: what the question was taken to mean."""
+    """`query` of the contract: what the question was taken to mean.
+
+    `described` says for a person which conditions were read from the question ("author Ana · since 1 Mar 2026"), "" if
+    none: the caller's own filter is not among them. Ask again with `understand` false to be answered without them.
+    """
 
     text: str
     filter: FilterJSON | None = None
     relaxed: bool = False
     notices: tuple[str, ...] = ()
+    described: str = ""
 
 
 class Passage(msgspec.Struct, frozen=True):

@@ -18,12 +18,14 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """What Slack says of a person. `guest` covers single- and multi-channel guests; `stranger` other workspaces."""
+    """What Slack says of a person. `guest` covers single- and multi-channel guests; `stranger` other workspaces;
+    `time_zone` is an IANA name."""
 
     team: str = ""
     guest: bool = False
     stranger: bool = False
     bot: bool = False
+    time_zone: str | None = None
 
 
 def audience_of(turn: Turn, channels: Sequence[str] = ()) -> Audience:

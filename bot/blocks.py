@@ -20,6 +20,10 @@ MAX_FALLBACK = 3_900
 """Characters of `text`, which notifications and screen readers use; chat.update takes 4,000."""
 FEEDBACK = "feedback"
 """The action id of the feedback buttons; their value is `run_id:1` or `run_id:-1`."""
+ASK_PLAINLY = "ask_plainly"
+"""The action id of the button that asks again without the filter; its value is `ts:question`."""
+MAX_ASKED = 1_900
+"""Characters of a question that fit into the value of a button, which takes 2,000."""
 
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
@@ -81,6 +85,17 @@ def markdown(text: str) -> Block:
 def answer_blocks(citations: Sequence[Citation], metadata: RunMetadata, run_id: str) -> list[Block]:
     """Return what stands below an answer: its sources, the footer and the feedback buttons."""
     return [*source_blocks(citations), context(footer(citations, metadata)), feedback_buttons(run_id)]
+
+
+def filter_blocks(described: str, notices: Sequence[str], asked_ts: str, question: str) -> list[Block]:
+    """Return how the question was understood, with a button that asks it again without that; nothing if there is
+    nothing to say."""
+    shown: list[Block] = []
+    if described:
+        line = section(f"*Filter:* {escaped(shortened(described, 400))}")
+        button = _button("Ask without it", ASK_PLAINLY, f"{asked_ts}:{question}")
+        shown.append(line | {"accessory": button} if len(question) <= MAX_ASKED else line)
+    return [*shown, *([context(escaped(" ".join(notices)))] if notices else [])]
 
 
 def source_blocks(citations: Sequence[Citation]) -> list[Block]:

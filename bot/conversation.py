@@ -22,8 +22,10 @@ from backend.schema import (
     Passage,
     PassagesEvent,
     Problem,
+    QueryEvent,
     QueryRequest,
     QueryStreamEvent,
+    Understood,
 )
 from bot import blocks
 from bot.audience import Channel, audience_of, refusal
@@ -50,6 +52,8 @@ SLOW = "That took too long, so I stopped. Please ask again, perhaps more narrowl
 class Run:
     """What the backend has told of a run so far."""
 
+    question: str = ""
+    understood: Understood | None = None
     passages: tuple[Passage, ...] = ()
     citations: tuple[Citation, ...] = ()
     done: DoneEvent | None = None
@@ -184,8 +188,18 @@ class Conversation:
             await self.slack.whisper(turn.channel, turn.user, text, below, thread_ts=thread)
 
     async def _request(self, turn: Turn, question: str) -> QueryRequest:
-        audience, history = await asyncio.gather(self.audience(turn), self._history(turn))
-        return QueryRequest(question=question, team=turn.team, audience=audience, history=history, stream=True)
+        audience, history, person = await asyncio.gather(
+            self.audience(turn), self._history(turn), self.directory.person(turn.user)
+        )
+        return QueryRequest(
+            question=question,
+            team=turn.team,
+            audience=audience,
+            history=history,
+            stream=True,
+            understand=turn.reading == "full",
+            time_zone=person.time_zone if person else None,
+        )
 
     async def audience(self, turn: Turn) -> Audience:
         private = turn.place != "channel"
@@ -199,7 +213,7 @@ class Conversation:
         except SlackRefused as error:
             logger.bind(code=error.code).warning("thread not readable")
             return ()
-        return history_of(messages, bot_user=self.bot_user, before=turn.ts)
+        return history_of(messages, bot_user=self.bot_user, before=turn.asked_ts or turn.ts)
 
     # ------------------------------------------------------------------------------------------------- the answer
 
@@ -221,7 +235,7 @@ class Conversation:
 
     async def _consume(self, request: QueryRequest, reply: Writer, stop: asyncio.Event) -> Run:
         """Follow a run to its end, or to the Stop button, writing as it speaks."""
-        run = Run()
+        run = Run(question=request.question)
         try:
             async with asyncio.timeout(self.timeout), aclosing(self.backend.query(request)) as events:
                 async for event in until(stop, events):
@@ -232,6 +246,8 @@ class Conversation:
 
     def _take(self, event: QueryStreamEvent, run: Run, reply: Writer) -> None:
         match event:
+            case QueryEvent():
+                run.understood = event.query
             case PassagesEvent():
                 run.passages = event.passages
                 reply.show(blocks.task_chunk(event.passages))
@@ -260,10 +276,10 @@ class Conversation:
 
     def _last_words(self, turn: Turn, run: Run, done: DoneEvent, reply: Reply) -> list[Block]:
         if done.outcome == "answered":
-            return blocks.answer_blocks(run.citations, done.metadata, done.run_id)
+            return [*understood(turn, run), *blocks.answer_blocks(run.citations, done.metadata, done.run_id)]
         if not reply.text:
             reply.write(abstained(turn))
-        return blocks.abstention_blocks(run.passages, done.run_id, reply.text)
+        return [*understood(turn, run), *blocks.abstention_blocks(run.passages, done.run_id, reply.text)]
 
     async def _conclude_stopped(self, run: Run, reply: Reply) -> None:
         if reply.text:
@@ -323,6 +339,15 @@ def down(turn: Turn) -> str:
     return f"I can't reach my document service; I'll answer here as soon as it is back (turn `{turn.label}`)."
 
 
+def understood(turn: Turn, run: Run) -> list[Block]:
+    """Return what is shown of how the question was understood."""
+    if run.understood is None:
+        return []
+    return blocks.filter_blocks(
+        run.understood.described, run.understood.notices, turn.asked_ts or turn.ts, run.question
+    )
+
+
 def abstained(turn: Turn) -> str:
     return blocks.ABSTAINED if turn.place == "channel" else blocks.ABSTAINED_PRIVATELY
 
@@ -340,7 +365,7 @@ def private_message(turn: Turn, run: Run, text: str) -> tuple[str, list[Block]]:
     pages.add(text)
     cut = [blocks.context("The rest did not fit here; ask in a direct message to see all of it.")]
     shown = [blocks.markdown(pages.pages[0]), *(cut if len(pages.pages) > 1 else [])]
-    return blocks.fallback(text), [*shown, *below]
+    return blocks.fallback(text), [*shown, *understood(turn, run), *below]
 
 
 async def until(stop: asyncio.Event, items: AsyncIterator[Item]) -> AsyncIterator[Item]:

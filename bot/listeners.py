@@ -14,13 +14,13 @@ from typing import Any
 from loguru import logger
 from slack_bolt.async_app import AsyncApp
 
-from bot.blocks import FEEDBACK
+from bot.blocks import ASK_PLAINLY, FEEDBACK
 from bot.commands import CommandError, read_ingest
 from bot.conversation import Running
 from bot.durable import Durable, Payload
 from bot.feedback import rating_of, read_button
 from bot.store import Store
-from bot.thread import Turn, is_for_others, is_human, turn_of_command, turn_of_event
+from bot.thread import Turn, is_for_others, is_human, turn_of_button, turn_of_command, turn_of_event
 from bot.turns import write_turn
 
 Body = Mapping[str, Any]
@@ -47,6 +47,7 @@ class Listeners:
         app.command("/ingest")(self.ingest)
         app.command("/docs")(self.docs)
         app.action(FEEDBACK)(self.feedback_button)
+        app.action(ASK_PLAINLY)(self.ask_plainly)
         app.action(re.compile("^document_(remove|refresh)$"))(self.document_button)
         app.event(re.compile(".*"))(self.nothing)
         app.action(re.compile(".*"))(self.acknowledge)
@@ -73,6 +74,12 @@ class Listeners:
 
     async def ask(self, ack: Ack, command: Mapping[str, str]) -> None:
         await self._record_turn(turn_of_command(command, self.team))
+        await ack()
+
+    async def ask_plainly(self, ack: Ack, body: Body, action: Body) -> None:
+        turn = turn_of_button(body, action, self.team)
+        if turn is not None:
+            await self._record_turn(turn)
         await ack()
 
     async def _record_turn(self, turn: Turn) -> None:

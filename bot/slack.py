@@ -176,6 +176,7 @@ class Slack:
             guest=bool(found.get("is_restricted") or found.get("is_ultra_restricted")),
             stranger=bool(found.get("is_stranger")),
             bot=bool(found.get("is_bot")),
+            time_zone=str(found["tz"]) if found.get("tz") else None,
         )
 
     async def channels_of(self, user: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -39,6 +39,10 @@ class Turn(msgspec.Struct, frozen=True):
     place: Place
     user_team: str = ""
     response_url: str = ""
+    reading: Literal["full", "plain"] = "full"
+    """`plain`: a button asks once more without the conditions that were read from the question, `asked_ts` being then
+    the message that asked it first, and `text` the question itself."""
+    asked_ts: str = ""
 
     @property
     def key(self) -> str:
@@ -93,6 +97,29 @@ def turn_of_command(command: Mapping[str, str], team: str) -> Turn:
         place="ephemeral",
         user_team=command.get("team_id", ""),
         response_url=command["response_url"],
+    )
+
+
+def turn_of_button(body: Mapping[str, Any], action: Mapping[str, Any], team: str) -> Turn | None:
+    """Read a press of the button that asks again; its own ts stands in for a message's. None for what is not ours."""
+    asked_ts, _, question = str(action.get("value") or "").partition(":")
+    if not question:
+        return None
+    container, channel, ts = body["container"], str(body["channel"]["id"]), str(action["action_ts"])
+    private = bool(container.get("is_ephemeral"))
+    direct: Place = "direct" if channel.startswith("D") else "channel"
+    return Turn(
+        team=team,
+        channel=channel,
+        ts=ts,
+        thread_ts=ts if private else str(container.get("thread_ts") or container["message_ts"]),
+        user=str(body["user"]["id"]),
+        text=question,
+        place="ephemeral" if private else direct,
+        user_team=str(body["user"].get("team_id") or ""),
+        response_url=str(body.get("response_url") or "") if private else "",
+        reading="plain",
+        asked_ts=asked_ts,
     )
 
 

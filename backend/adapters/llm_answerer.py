@@ -1,19 +1,24 @@
-"""A configured LLM in two roles: it writes the draft of an answer, and makes follow-ups stand alone."""
+"""A configured LLM in two roles: it writes the draft of an answer, and reads questions."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import cast
 
+import msgspec
+
 from backend.domain import Evidence, Query, QueryVectors, Turn
+from backend.errors import LLMUnavailable
 from backend.ports import LLM
 from backend.prompts import Prompt
+from backend.query.proposal import SCHEMA, Proposal
 
 MAX_TURNS = 6
 MAX_TURN_CHARACTERS = 1_000
-"""What a rewrite needs of a thread: its last few messages, not their full length."""
+"""What a reading needs of a thread: its last few messages, not their full length."""
 
 
 class LLMAnswerer:
@@ -56,15 +61,25 @@ def _source(evidence: Evidence) -> dict[str, object]:
     }
 
 
-class LLMRewriter:
-    """query.understand.Rewriter by an LLM and a prompt with the variables question and history."""
+class LLMReader:
+    """query.proposal.Reader by an LLM and a prompt with the variables question, history, fields and today."""
 
     def __init__(self, llm: LLM, prompt: Prompt) -> None:
         self._llm = llm
         self._prompt = prompt
 
-    async def rewrite(self, question: str, history: Sequence[Turn]) -> str:
-        """Return the question rewritten to stand alone."""
+    async def read(
+        self, question: str, history: Sequence[Turn], fields: Mapping[str, Sequence[str]], now: datetime
+    ) -> Proposal:
+        """Return the question rewritten to stand alone, and the conditions in it, by one call."""
         turns = [{"role": turn.role, "text": turn.text[:MAX_TURN_CHARACTERS]} for turn in history[-MAX_TURNS:]]
-        messages = self._prompt.render(question=question, history=turns)
-        return (await self._llm.complete(messages, max_tokens=self._prompt.max_tokens)).strip().strip('"“”')
+        known = [{"name": name, "values": list(values)} for name, values in fields.items()]
+        today = f"{now:%A %Y-%m-%d}"
+        messages = self._prompt.render(question=question, history=turns, fields=known, today=today)
+        reply = await self._llm.complete(messages, max_tokens=self._prompt.max_tokens, schema=SCHEMA)
+        try:
+            return msgspec.json.decode(reply, type=Proposal)
+        except msgspec.ValidationError as error:
+            raise LLMUnavailable(
+                "The language model's reading of the question is not of the asked-for form."
+            ) from error

@@ -23,7 +23,7 @@ from backend.domain import (
     RunMetadata,
     Understood,
 )
-from backend.query.filters import filter_to_json
+from backend.query.filters import describe, filter_to_json
 
 
 def event(told: Began | Understood | Found | Delta | Cited) -> schema.QueryStreamEvent:
@@ -65,6 +65,7 @@ def understood(query: Query) -> schema.Understood:
         filter=filter_to_json(query.filter) if query.filter is not None else None,
         relaxed=query.relaxed,
         notices=query.notices,
+        described=describe(query.understood) if query.understood is not None else "",
     )
 
 

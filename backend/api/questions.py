@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from backend import schema
 from backend.domain import Audience, Question, Turn
 from backend.errors import BadInput
@@ -18,6 +20,8 @@ def parse_question(request: schema.QueryRequest, *, team: str) -> Question:
         filter=filter_from_json(request.filter) if request.filter is not None else None,
         limit=request.limit,
         prompt=request.prompt,
+        understand=request.understand,
+        time_zone=_time_zone(request.time_zone),
     )
 
 
@@ -29,6 +33,8 @@ def parse_search(request: schema.SearchRequest, *, team: str) -> Question:
         audience=parse_audience(request.audience),
         filter=filter_from_json(request.filter) if request.filter is not None else None,
         limit=request.limit,
+        understand=request.understand,
+        time_zone=_time_zone(request.time_zone),
     )
 
 
@@ -44,3 +50,10 @@ def _text(question: str) -> str:
     if not text:
         raise BadInput("question: must not be empty")
     return text
+
+
+def _time_zone(name: str | None) -> str | None:
+    try:
+        return ZoneInfo(name).key if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput("time_zone: must be an IANA name such as Europe/Berlin") from None

@@ -1,61 +1,86 @@
-"""Dates in a question that limit the documents ("notes from last week"), as half-open ranges. Pure.
+"""Dates in words → half-open ranges: "Q3 2024", "in late 2021", "since March", "the last six months". Pure.
 
-A date that belongs to what is asked ("In summer 2022, how many …") is left alone: a range counts only where a word for
-documents, or for writing them, governs it.
+Whether a date limits documents is decided in `backend.query.conditions`; here is only what it means.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from backend.domain import And, Condition, Filter, Span
 from backend.query.words import MONTHS, NUMBER_WORDS
 
-NOUNS = (
-    r"(?:documents?|docs?|pages?|notes?|posts?|articles?|messages?|memos?|minutes|files?|records?|threads?|reports?|"
-    r"tickets?|e-?mails?|entries|guides?|papers?|peps?|proposals?|announcements?|updates?|specs?|releases?)"
-)
-VERBS = (
-    r"(?:written|published|created|posted|dated|authored|sent|added|uploaded|filed|issued|drafted|updated|modified|"
-    r"wrote|writes?|publish|posts?|ingested|released|submitted|proposed)"
-)
-
 _MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"  # noqa: E501
 _YEAR = r"(?:19|20)\d\d"
-_COUNT = r"(?:\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twelve)"
-_UNIT = r"(?:day|week|month|quarter|year)"
-_POINT = (
-    rf"(?:\d{{4}}-\d{{2}}(?:-\d{{2}})?|\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR})?|"
-    rf"{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?(?!\d)(?:,?\s+{_YEAR})?|{_MONTH}(?:,?\s+{_YEAR})?|"
-    rf"q[1-4](?:\s+(?:of\s+)?{_YEAR})?|{_YEAR}|(?:the\s+)?(?:last|past|previous|this)\s+{_UNIT}|today|yesterday|"
-    rf"(?:the\s+)?(?:last|past|previous)\s+{_COUNT}\s+{_UNIT}s)"
+_COUNT = r"(?:\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|couple\s+of|few)"
+_UNIT = r"(?:day|week|month|quarter|year|decade)"
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
+_PARTS = {
+    "start": (1, 1),
+    "beginning": (1, 1),
+    "early": (1, 4),
+    "mid": (5, 4),
+    "late": (9, 4),
+    "first half": (1, 6),
+    "second half": (7, 6),
+}
+"""Part of a year → its first month and how many: thirds, as nobody means less by "late"."""
+_POINT = "|".join(
+    (
+        r"\d{4}-\d{2}-\d{2}|\d{4}-\d{2}(?!\d)",
+        rf"{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR})?",
+        rf"{_MONTH}\s+{_DAY}(?!\d)(?:,?\s+{_YEAR})?",
+        rf"{_MONTH}(?:\s+of)?(?:,?\s+{_YEAR})?",
+        rf"(?:q[1-4]|h[12])(?:\s+(?:of\s+)?{_YEAR})?",
+        rf"(?:the\s+)?(?:early|mid|late|(?:first\s+half|second\s+half|start|beginning)\s+of)[\s-]+{_YEAR}",
+        rf"(?:the\s+)?(?:spring|summer|autumn|fall|winter)\s+(?:of\s+)?{_YEAR}",
+        r"(?:the\s+)?(?:19|20)\d0s",
+        rf"(?:the\s+)?(?:year\s+)?{_YEAR}",
+        rf"(?:the\s+)?(?:last|past|previous)\s+{_COUNT}\s+{_UNIT}s",
+        rf"(?:the\s+)?(?:last|past|previous|this|current)\s+(?:calendar\s+)?{_UNIT}",
+        rf"(?:{_COUNT}|an?)\s+{_UNIT}s?\s+ago",
+        rf"(?:last|this)\s+(?:{'|'.join(_WEEKDAYS)})",
+        "today|yesterday",
+    )
 )
+_FROM = (
+    r"since|starting(?:\s+(?:in|from))?|beginning\s+(?:in|with)|as\s+of|not?\s+(?:before|earlier\s+than|older\s+than)"
+)
+_AFTER = r"after|(?:later|newer|more\s+recent|younger)\s+than|past"
+_BEFORE = r"before|prior\s+to|(?:earlier|older)\s+than|pre"
+_TO = r"until|till|up\s+to|through|no(?:t)?\s+(?:later|newer)\s+than"
+_WITHIN = r"(?:date[sd]?|dating)\s+(?:back\s+)?(?:to|from)|from|in|during|on|within|over|of|around|throughout|for"
 _RANGE = re.compile(
-    rf"\b(?:(?:between|from)\s+(?P<first>{_POINT})\s+(?:and|to|until|till|through)\s+(?P<last>{_POINT})|"
-    rf"(?:(?P<word>since|after|before|until|till|prior\s+to|later\s+than|earlier\s+than|from|in|during|on|within|over|of)\s+)?"
-    rf"(?P<point>{_POINT})(?:\s+(?P<onwards>or\s+later|onwards?))?)(?![\w-])",
+    rf"\b(?:(?:between|from)\s+(?P<first>{_POINT})\s*(?:and|to|until|till|through|-|–|—)\s*(?P<last>{_POINT})|"
+    rf"(?:(?:in|during|of)\s+)?(?P<years>{_YEAR})\s*[-–—]\s*(?P<through>{_YEAR})|"
+    rf"(?P<low>{_POINT})\s+(?:to|through|until)\s+(?P<high>{_POINT})|"
+    rf"(?:(?P<word>{_FROM}|{_AFTER}|{_BEFORE}|{_TO}|{_WITHIN})[\s-]+)?"
+    rf"(?P<point>{_POINT})"
+    rf"(?:\s+(?P<onwards>(?:or|and)\s+(?:later|newer|after|afterwards)|onwards?|and\s+on)|\s+(?P<back>(?:or|and)\s+(?:earlier|older|before)))?)"
+    r"(?![\w])(?!-\w)(?!\.\d)",
     re.IGNORECASE,
 )
-_GOVERNED = re.compile(
-    rf"\b(?:{NOUNS}(?:\s+about\s+[^,.?!]{{1,60}}?)?|{VERBS})"
-    rf"(?:\s+(?:that|which|were|was|are|is|have|has|been|we|i|{VERBS}|changed|edited|revised))*"
-    rf"(?:\s+(?:by|from)\s+[\w.'’-]+(?:\s+[\w.'’-]+){{0,2}})?\s*,?\s*\Z",
-    re.IGNORECASE,
-)
-_NAMED = re.compile(r"\b(?:by|from)\b", re.IGNORECASE)
-_WRITTEN = re.compile(rf"\b(?:{VERBS}|changed|edited|revised)\b", re.IGNORECASE)
+_NOT_A_DATE = re.compile(r"(?:[#$€£.]|\bPEP[ -]|\bRFC[ -]|\bpython\s)\Z", re.IGNORECASE)
+
+Moments: TypeAlias = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """From `start` until before `end`, both in UTC; None is open. `span` holds the words that say so, with the word for
-    documents or writing before them."""
+    """From `start` until before `end`, both in UTC; None is open. `span` holds the words that say so, `core` those
+    without the preposition. `word` is the kind of preposition: "", "in", "since", "after", "before", "to", "between".
+    """
 
     span: Span
+    core: Span
     start: datetime | None
     end: datetime | None
+    word: str = ""
 
     def filter(self, field: str = "published_at") -> Filter:
         """Return the range as a condition, or two."""
@@ -64,98 +89,207 @@ class DateRange:
         return ends[0] if len(ends) == 1 else And(tuple(ends))
 
 
-def document_dates(text: str, now: datetime, *, authored: bool = False) -> list[DateRange]:
-    """Return the date ranges in `text` that limit documents. `now` is in the asker's time zone.
-
-    `authored` says that the question names an author, so that "in 2019" is when that person wrote.
-    """
-    ranges = _RANGE.finditer(text)
-    found = (_read(text, match, now) for match in ranges if _limits_documents(text, match, authored=authored))
-    return [one for one in found if one is not None]
-
-
-def _limits_documents(text: str, match: re.Match[str], *, authored: bool) -> bool:
-    before = text[: match.start()]
-    if authored and (match["word"] or match["first"] or match["onwards"]):
-        return True
-    if not _GOVERNED.search(before):
-        return False
-    if match["word"] and match["word"].lower() in ("on", "of", "over", "in", "within", "during"):
-        return bool(_WRITTEN.search(before[-60:]) or re.search(rf"\b{NOUNS}\s*\Z", before.rstrip(), re.IGNORECASE))
-    return bool(match["word"] or match["first"] or re.search(rf"\b(?:{VERBS})\s*\Z", before.rstrip(), re.IGNORECASE))
+def find_dates(text: str, now: datetime) -> list[DateRange]:
+    """Return the dates and ranges that `text` names, in its order. `now` is in the asker's time zone."""
+    found: list[DateRange] = []
+    for match in _RANGE.finditer(text):
+        named = not match["word"] and _NOT_A_DATE.search(text[: match.start()])
+        if named or _is_modal(match):
+            continue
+        inner = _within(text, match.start(), found)
+        one = _read(match, now, _year_of(found[-1]) if inner else None)
+        if one is None:
+            continue
+        if inner:
+            found[-1] = replace(one, span=(found[-1].span[0], match.end() + 1), core=found[-1].core)
+        else:
+            found.append(one)
+    return found
 
 
-def _read(text: str, match: re.Match[str], now: datetime) -> DateRange | None:
+def _is_modal(match: re.Match[str]) -> bool:
+    """Whether "may" or "mar" alone is meant as another word."""
+    point = match["point"] or ""
+    return point in ("may", "mar", "dec", "sep", "jan") or (point == "May" and not match["word"] and not match.start())
+
+
+def _within(text: str, start: int, found: list[DateRange]) -> bool:
+    """Whether a date stands in parentheses right after another, which it then says more exactly."""
+    return bool(found) and text[found[-1].span[1] : start].strip() == "("
+
+
+def _year_of(one: DateRange) -> int | None:
+    moment = one.start or one.end
+    return (moment + timedelta(days=1)).year if moment else None
+
+
+def _read(match: re.Match[str], now: datetime, year: int | None) -> DateRange | None:
     try:
-        start, end = _bounds(match, now)
-    except ValueError:
+        start, end, word = _bounds(match, now, year)
+        utc = [moment.astimezone(UTC) if moment else None for moment in (start, end)]
+    except (ValueError, OverflowError):
         return None
-    utc = tuple(moment.astimezone(UTC) if moment else None for moment in (start, end))
-    governed = _GOVERNED.search(text[: match.start()])
-    start_at = governed.start() if governed and not _NAMED.search(governed.group()) else match.start()
-    return DateRange((start_at, match.end()), utc[0], utc[1])
+    core = match.span("point") if match["point"] else match.span()
+    return DateRange(match.span(), core, utc[0], utc[1], word)
 
 
-def _bounds(match: re.Match[str], now: datetime) -> tuple[datetime | None, datetime | None]:
-    if match["first"]:
-        return _point(match["first"], now)[0], _point(match["last"], now)[1]
-    start, end = _point(match["point"], now)
-    word = re.sub(r"\s+", " ", (match["word"] or "").lower())
-    if word == "since" or match["onwards"]:
-        return start, None
-    if word in ("after", "later than"):
-        return end, None
-    if word in ("before", "prior to", "earlier than"):
-        return None, start
-    if word in ("until", "till"):
-        return None, end
-    return start, end
+def _bounds(match: re.Match[str], now: datetime, year: int | None) -> tuple[datetime | None, datetime | None, str]:
+    first, last = _ends(match)
+    if first and last:
+        year = _said_year(last) or year
+        return *_between(first, last, now, year), "between"
+    word = _word(match)
+    start, end = point(match["point"], now, year, rolling=word == "in")
+    open_ended = not match["word"] or word in ("in", "since")
+    if match["onwards"] or word == "since":
+        return start, None, "since"
+    if match["back"]:
+        return None, end, "to"
+    if word == "after":
+        return end, None, word
+    if word in ("before", "to"):
+        return None, start if word == "before" else end, word
+    until_now = timedelta(0) < end - now <= timedelta(days=1) < end - start
+    if open_ended and (until_now or _lasts(match["point"])):
+        return start, None, word or "in"
+    return start, end, word
 
 
-def _point(text: str, now: datetime) -> tuple[datetime, datetime]:
-    """Return the range that one expression names; a month or day without a year is its latest occurrence."""
-    text = re.sub(r"\s+", " ", text.lower().strip()).removeprefix("the ")
+def _between(first: str, last: str, now: datetime, year: int | None) -> Moments:
+    """Return the range over both, in either order; "November to February" ends in the year after it begins."""
+    start, end = point(first, now, year), point(last, now, year)
+    if start[0] > end[0] and not _said_year(first) and not year:
+        start = point(first, now, end[0].year - 1)
+    return min(start[0], end[0]), max(start[1], end[1])
+
+
+def _ends(match: re.Match[str]) -> tuple[str | None, str | None]:
+    first = match["first"] or match["years"] or match["low"]
+    return first, match["last"] or match["through"] or match["high"]
+
+
+def _said_year(text: str) -> int | None:
+    year = re.search(rf"\b{_YEAR}\b", text)
+    return int(year[0]) if year else None
+
+
+def _word(match: re.Match[str]) -> str:
+    said = " ".join((match["word"] or "").lower().split())
+    for word, pattern in (("since", _FROM), ("after", _AFTER), ("before", _BEFORE), ("to", _TO), ("in", _WITHIN)):
+        if said and re.fullmatch(pattern, said):
+            return word
+    return ""
+
+
+def _lasts(text: str) -> bool:
+    """Whether a range reaches to now and is not over: "this year", "the last six months"."""
+    return re.match(rf"(?:the\s+)?(?:this|current|past)\s+(?!{'|'.join(_WEEKDAYS)})|(?:the\s+)?\w+\s+{_COUNT}\s+", text, re.I) is not None  # fmt: skip # noqa: E501
+
+
+def point(text: str, now: datetime, year: int | None = None, *, rolling: bool = False) -> Moments:
+    """Return the range that one expression names. A month or day without a year is that of `year`, or its latest
+    occurrence; "in the last year" is the year up to now where `rolling`. ValueError for a day that does not exist."""
+    the = rolling and text.lower().startswith("the ")
+    text = re.sub(r"[\s]+", " ", text.lower().strip()).removeprefix("the ").replace("calendar ", "")
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if (found := _counted(text, midnight, the=the)) is not None:
+        return found
+    for read in (_nearby, _iso, _part_of_year):
+        if (found := read(text, midnight)) is not None:
+            return found
+    return _by_name(text, midnight, year)
+
+
+def _nearby(text: str, midnight: datetime) -> Moments | None:
     if text in ("today", "yesterday"):
         start = midnight - timedelta(days=text == "yesterday")
         return start, start + timedelta(days=1)
-    if (relative := re.match(rf"(last|past|previous|this) (?:({_COUNT}) )?({_UNIT})s?$", text)) is not None:
-        return _relative(relative[1], relative[2], relative[3], midnight)
-    if (iso := re.match(r"(\d{4})-(\d{2})(?:-(\d{2}))?$", text)) is not None:
-        return _calendar(midnight, int(iso[1]), int(iso[2]), int(iso[3]) if iso[3] else None)
-    year = re.search(rf"\b({_YEAR})\b", text)
-    if (quarter := re.match(r"q([1-4])", text)) is not None:
-        month = 3 * int(quarter[1]) - 2
-        start = _first(midnight, int(year[1]) if year else midnight.year - (month > midnight.month), month)
-        return start, _add_months(start, 3)
-    month_name = re.search(r"[a-z]{3}", re.sub(r"\d+(?:st|nd|rd|th)|\bof\b", "", text))
-    if month_name is None:
-        return _calendar(midnight, int(text), None, None)
-    month = next(place for place, name in enumerate(MONTHS, start=1) if name.startswith(month_name[0]))
-    day = re.search(r"\b(\d{1,2})(?:st|nd|rd|th)?\b", text)
-    return _calendar(midnight, int(year[1]) if year else midnight.year - (month > midnight.month), month,
-                     int(day[1]) if day else None)  # fmt: skip
+    named = re.match(rf"(last|this) ({'|'.join(_WEEKDAYS)})$", text)
+    if named is None:
+        return None
+    back = (midnight.weekday() - _WEEKDAYS.index(named[2])) % 7
+    start = midnight - timedelta(days=back or (7 if named[1] == "last" else 0))
+    return start, start + timedelta(days=1)
 
 
-def _relative(word: str, count: str | None, unit: str, midnight: datetime) -> tuple[datetime, datetime]:
-    if count or word == "past":
-        many = int(NUMBER_WORDS.get(count, count)) if count else 1
-        end = midnight + timedelta(days=1)
-        if unit in ("day", "week"):
-            return end - timedelta(days=many * (7 if unit == "week" else 1)), end
-        return _add_months(midnight, -many * {"month": 1, "quarter": 3, "year": 12}[unit]), end
-    back = 0 if word == "this" else 1
+def _counted(text: str, midnight: datetime, *, the: bool) -> Moments | None:
+    if (ago := re.match(rf"({_COUNT}|an?) ({_UNIT})s? ago$", text)) is not None:
+        start = _back(midnight, _number(ago[1]), ago[2])
+        return start, _back(start, -1, ago[2]) if ago[2] != "day" else start + timedelta(days=1)
+    relative = re.match(rf"(last|past|previous|this|current) (?:({_COUNT}) )?({_UNIT})s?$", text)
+    if relative is None:
+        return None
+    word, count, unit = relative[1], relative[2], relative[3]
+    if count or word == "past" or (word == "last" and the):
+        return _back(midnight, _number(count or "a"), unit), midnight + timedelta(days=1)
+    return _calendar_unit(midnight, unit, 0 if word in ("this", "current") else 1)
+
+
+def _number(word: str) -> int:
+    few = {"a": 1, "an": 1, "couple of": 2, "few": 3}
+    return few[word] if word in few else int(NUMBER_WORDS.get(word, word))
+
+
+def _back(moment: datetime, count: int, unit: str) -> datetime:
+    if unit in ("day", "week"):
+        return moment - timedelta(days=count * (7 if unit == "week" else 1))
+    return _add_months(moment, -count * {"month": 1, "quarter": 3, "year": 12, "decade": 120}[unit])
+
+
+def _calendar_unit(midnight: datetime, unit: str, back: int) -> Moments:
+    """Return this unit of the calendar, or the one `back` before it. Weeks begin on Monday (ISO 8601)."""
     if unit in ("day", "week"):
         days = midnight.weekday() if unit == "week" else 0
         length = timedelta(days=7 if unit == "week" else 1)
         start = midnight - timedelta(days=days) - back * length
         return start, start + length
-    months = {"month": 1, "quarter": 3, "year": 12}[unit]
-    first = _first(midnight, midnight.year, (midnight.month - 1) // months * months + 1)
+    months = {"month": 1, "quarter": 3, "year": 12, "decade": 120}[unit]
+    year = midnight.year // 10 * 10 if unit == "decade" else midnight.year
+    month = 1 if unit == "decade" else (midnight.month - 1) // months * months + 1
+    first = _first(midnight, year, month)
     return _add_months(first, -back * months), _add_months(first, (1 - back) * months)
 
 
-def _calendar(midnight: datetime, year: int, month: int | None, day: int | None) -> tuple[datetime, datetime]:
+def _iso(text: str, midnight: datetime) -> Moments | None:
+    iso = re.match(r"(\d{4})-(\d{2})(?:-(\d{2}))?$", text)
+    return _calendar(midnight, int(iso[1]), int(iso[2]), int(iso[3]) if iso[3] else None) if iso else None
+
+
+def _part_of_year(text: str, midnight: datetime) -> Moments | None:
+    year = _said_year(text)
+    if (decade := re.match(r"((?:19|20)\d0)s$", text)) is not None:
+        start = _first(midnight, int(decade[1]), 1)
+        return start, _add_months(start, 120)
+    if (quarter := re.match(r"(q|h)([1-4])", text)) is not None:
+        months = 3 if quarter[1] == "q" else 6
+        month = months * (int(quarter[2]) - 1) + 1
+        start = _first(midnight, year or midnight.year - (month > midnight.month), month)
+        return start, _add_months(start, months)
+    for word, month in _SEASONS.items():
+        if year and text.startswith(word):
+            start = _first(midnight, year, month)
+            return start, _add_months(start, 3)
+    for word, (month, months) in _PARTS.items():
+        if year and text.startswith(word):
+            start = _first(midnight, year, month)
+            return start, _add_months(start, months)
+    return None
+
+
+def _by_name(text: str, midnight: datetime, year: int | None) -> Moments:
+    year = _said_year(text) or year
+    month_name = re.search(r"\b[a-z]{3}", re.sub(r"\d+(?:st|nd|rd|th)|\bof\b|\byear\b", "", text))
+    if month_name is None:
+        assert year is not None
+        return _calendar(midnight, year, None, None)
+    month = next(place for place, name in enumerate(MONTHS, start=1) if name.startswith(month_name[0]))
+    day = re.search(r"\b(\d{1,2})(?:st|nd|rd|th)?\b", text)
+    number = int(day[1]) if day else None
+    later = (month, number or 1) > (midnight.month, midnight.day)
+    return _calendar(midnight, year or midnight.year - later, month, number)
+
+
+def _calendar(midnight: datetime, year: int, month: int | None, day: int | None) -> Moments:
     start = midnight.replace(year=year, month=month or 1, day=day or 1)
     if day:
         return start, start + timedelta(days=1)

@@ -1,71 +1,110 @@
-"""Which value of the catalogue a phrase names: tolerant of case, accents, order and typing errors. Pure."""
+"""How a person or thing may be named: case, accents, initials, nicknames, parts of a name, typing errors. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import TypeAlias
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
 
-from backend.domain import FieldValue
-from backend.query.words import STOP_WORDS, tokens
-
-TYPO = 0.84
-"""Least similarity (Ratcliff and Obershelp) of a misspelt name: one wrong letter in six or seven."""
-
-
-_Known: TypeAlias = tuple[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The value that `words` words of a phrase name, and how sure that is, 0 to 1."""
-
-    value: FieldValue
-    words: int
-    certainty: float
-
-
-def find_name(phrase: str, values: Iterable[FieldValue], *, exact: bool = False, parts: bool = False) -> Named | None:
-    """Return the value that the beginning of `phrase` names, the longest first; None where none or several could be.
-
-    `exact` admits no typing error; `parts` admits a first or last name alone where it is of one value only.
-    """
-    said = tokens(phrase)[:8]
-    known = [(value, tokens(value)) for value in values if isinstance(value, str) and tokens(value)]
-    begins = [said[:length] for length in range(len(said), 0, -1) if said[length - 1] not in STOP_WORDS]
-    found = [_match(begin, known, parts=parts) for begin in begins]
-    guessed = [] if exact else [_nearest(begin, known) for begin in begins]
-    return next((named for named in (*found, *guessed) if named is not None), None)
+_NICKNAMES = (
+    "alex alexander alexandra alexandre alejandro aleksander|andy andrew andreas|ann anna anne anna|barb barbara|"
+    "ben benjamin|bern bernard|bert albert robert|beth elizabeth|bill william|billy william|bob robert|bobby robert|"
+    "cathy catherine|charlie charles|chris christopher christian christine christina|chuck charles|cindy cynthia|"
+    "dan daniel|danny daniel|dave david|deb deborah debra|dick richard|don donald|doug douglas|ed edward edwin|"
+    "ellie eleanor|frank francis|fred frederick alfred|gabe gabriel|gene eugene|gerry gerald|greg gregory|"
+    "hank henry|hans johannes johann|harry harold henry|jack john|jake jacob|jeff jeffrey geoffrey|jen jennifer|"
+    "jenny jennifer|jerry gerald jerome jeremy|jim james|jimmy james|joe joseph|joey joseph|johnny john|jon jonathan|"
+    "josh joshua|kate katherine catherine|kathy katherine kathleen|ken kenneth|kim kimberly|larry lawrence laurence|"
+    "len leonard|leo leonard leonardo|liz elizabeth|lou louis|maggie margaret|mandy amanda|manny manuel|marc marcus|"
+    "matt matthew matthias|max maximilian maxwell|meg margaret|mel melanie|mike michael|mick michael|nat nathaniel|"
+    "nate nathaniel nathan|ned edward|nick nicholas nicolas nikolas|pam pamela|pat patrick patricia|peg margaret|"
+    "pete peter|phil philip phillip philippe|rafa rafael|ray raymond|reg reginald|rich richard|rick richard|"
+    "rob robert|robbie robert|ron ronald|russ russell|sam samuel samantha|sandy sandra alexander|sasha alexander|"
+    "seb sebastian|stan stanley|steph stephanie|steve steven stephen|sue susan|ted theodore edward|terry terence|"
+    "theo theodore|tim timothy|toby tobias|tom thomas|tommy thomas|tony anthony|vic victor|vicky victoria|"
+    "vince vincent|walt walter|wes wesley|zach zachary"
+)
+NICKNAMES = {line.split()[0]: frozenset(line.split()[1:]) for line in _NICKNAMES.split("|")}
+"""Short form → the given names that it is of. From the English hypocoristics that Wikipedia lists."""
 
 
-def _match(said: list[str], known: Sequence[_Known], *, parts: bool) -> Named | None:
-    whole = [value for value, words in known if sorted(words) == sorted(said)]
-    if whole:
-        return Named(whole[0], len(said), 0.95)
-    joined = "".join(said).removesuffix("s")
-    squeezed = [value for value, words in known if "".join(words).removesuffix("s") == joined]
-    if len(squeezed) == 1:
-        return Named(squeezed[0], len(said), 0.9)
-    partly = [value for value, words in known if len(words) > 1 and _part(said, words)] if parts else []
-    return Named(partly[0], len(said), 0.8) if len(partly) == 1 else None
-
-
-def _part(said: list[str], words: list[str]) -> bool:
-    """Whether `said` is the first or last name, or the last with initials: "Ana", "Lovelace", "A Lovelace"."""
-    if len(said) == 1:
-        return len(said[0]) > 1 and said[0] in (words[0], words[-1])
-    return said[-1] == words[-1] and all(
-        len(short) == 1 and full.startswith(short) for short, full in zip(said[:-1], words[:-1], strict=False)
+def same_given(said: str, given: str) -> bool:
+    """Whether `said` can stand for a given name: itself, its initial, or a nickname of it."""
+    return (
+        said == given
+        or (len(said) == 1 and given.startswith(said))
+        or (len(given) == 1 and said.startswith(given))
+        or given in NICKNAMES.get(said, ())
+        or said in NICKNAMES.get(given, ())
     )
 
 
-def _nearest(begin: list[str], known: Sequence[_Known]) -> Named | None:
-    said = " ".join(begin)
-    scored = sorted(
-        ((SequenceMatcher(None, said, " ".join(words)).ratio(), value) for value, words in known), reverse=True
-    )
-    if len(said) < 4 or not scored or scored[0][0] < TYPO:
+def is_whole_name(said: Sequence[str], name: Sequence[str]) -> bool:
+    """Whether `said` is a full name for `name`: in any order, squeezed together, or without what is in the middle."""
+    if sorted(said) == sorted(name) or "".join(said) == "".join(name):
+        return True
+    if len(said) < 2 or len(name) < 2 or said[-1] != name[-1]:
+        return False
+    between = name[1:-1]
+    return same_given(said[0], name[0]) and all(any(same_given(one, two) for two in between) for one in said[1:-1])
+
+
+def is_part_of_name(said: Sequence[str], name: Sequence[str]) -> bool:
+    """Whether `said` is the given or family name alone ("Ana", "van Rossum", "Bob" for Robert), or all initials."""
+    if len(name) < 2 or not said:
+        return False
+    if len(said) > 1:
+        return tuple(said) in (tuple(name[-len(said) :]), tuple(name[: len(said)]))
+    word = said[0]
+    if len(word) < 2:
+        return False
+    return word in (name[0], name[-1]) or name[0] in NICKNAMES.get(word, ()) or word == "".join(w[0] for w in name)
+
+
+def is_misspelt_name(said: Sequence[str], name: Sequence[str]) -> bool:
+    """Whether `said` is a full name with typing errors in one of its words."""
+    if len(said) < 2 or len(said) != len(name) or list(said) == list(name):
+        return False
+    wrong = [(one, two) for one, two in zip(said, name, strict=True) if one != two and not same_given(one, two)]
+    return len(wrong) == 1 and is_misspelt(*wrong[0])
+
+
+@lru_cache(maxsize=16_384)
+def is_misspelt(said: str, word: str) -> bool:
+    """Whether `said` is `word` with one typing error, or two in a long word; an ending more or less is none."""
+    longest = max(len(said), len(word))
+    if longest < 4 or said == word or said[0] != word[0] or not (said.isalpha() and word.isalpha()):
+        return False
+    if longest < 12 and (said.startswith(word) or word.startswith(said)) and len(word) != longest:
+        return False
+    return edits(said, word, most=1 if longest < 9 else 2) is not None
+
+
+def edits(first: str, second: str, *, most: int) -> int | None:
+    """Return how many insertions, deletions, replacements and swaps part two words (optimal string alignment,
+    Damerau 1964), or None if more than `most`."""
+    if abs(len(first) - len(second)) > most:
         return None
-    rival = len(scored) > 1 and scored[1][0] > scored[0][0] - 0.03
-    return None if rival else Named(scored[0][1], len(begin), 0.6)
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for i, one in enumerate(first, start=1):
+        after = [i]
+        for j, two in enumerate(second, start=1):
+            best = min(row[j] + 1, after[-1] + 1, row[j - 1] + (one != two))
+            if i > 1 and j > 1 and one == second[j - 2] and first[i - 2] == two:
+                best = min(best, before[j - 2] + 1)
+            after.append(best)
+        before, row = row, after
+    return row[-1] if row[-1] <= most else None
+
+
+def is_abbreviated(raw: str) -> bool:
+    """Whether a word is written like initials: "GvR", "ABC"."""
+    return 2 <= len(raw) <= 4 and sum(character.isupper() for character in raw) >= 2
+
+
+def joined(words: Sequence[str], gaps: Sequence[str]) -> bool:
+    """Whether nothing but what stands inside names is between the words; `gaps` are those before each of them."""
+    return all(gap.strip(" ") in ("", ".", "-", "'", "’", "‐") and len(gap) <= 3 for _, gap in pairwise(gaps)) and bool(
+        words
+    )

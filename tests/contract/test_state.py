@@ -279,6 +279,8 @@ async def test_a_run_comes_back_as_a_trace_without_vectors(state: State) -> None
         "filter": {"op": "not", "items": [condition]},
         "limit": 8,
         "prompt": "answer@v1",
+        "understand": True,
+        "time_zone": None,
     }
     assert trace["query"] == {
         "text": "why",

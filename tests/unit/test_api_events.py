@@ -31,7 +31,7 @@ def test_data_is_what_the_contract_says_and_repeats_no_name() -> None:
     wire = {name: json.loads(data) for name, data in map(schema.encode_event, EVENTS)}
     assert list(wire) == ["status", "query", "passages", "delta", "citations", "done", "failed"]
     assert wire["delta"] == {"text": "Twenty days\n[1]. "}
-    assert set(wire["query"]) == {"text", "filter", "relaxed", "notices"}
+    assert set(wire["query"]) == {"text", "filter", "relaxed", "notices", "described"}
     assert set(wire["done"]) == {"run_id", "outcome", "metadata"}
     assert wire["failed"] == {"title": "Unavailable", "status": 503, "detail": "later", "run_id": "r1"}
     assert set(wire["citations"]) == {"citations"}

@@ -41,7 +41,13 @@ async def test_an_answer_in_one_piece_has_every_field_of_the_contract(backend: B
     assert answer["outcome"] == "answered"
     assert answer["citations"][0]["quote"] in answer["passages"][0]["text"]
     assert answer["passages"][0]["compressed"] == "Everyone has 25 days of leave."
-    assert answer["query"] == {"text": "How much leave?", "filter": None, "relaxed": False, "notices": []}
+    assert answer["query"] == {
+        "text": "How much leave?",
+        "filter": None,
+        "relaxed": False,
+        "notices": [],
+        "described": "",
+    }
     assert {"understand_ms", "tokens_before", "dropped_sentences", "model", "cache"} <= set(answer["metadata"])
 
 
@@ -186,3 +192,18 @@ async def test_abstaining_is_an_outcome_not_an_error(backend: Backend) -> None:
     async with backend.http.post("/query", json={"question": "q"}, headers={"X-API-Key": ASK}) as reply:
         answer = json.loads(await reply.read())
     assert (reply.status, answer["outcome"], answer["citations"]) == (200, "abstained", [])
+
+
+async def test_the_asker_may_name_a_time_zone_and_ask_without_understanding(backend: Backend) -> None:
+    body = {"question": "What changed?", "time_zone": "Europe/Berlin", "understand": False}
+    async with backend.http.post("/query", json=body) as reply:
+        assert reply.status == 200
+    asked = backend.services.pipeline.asked[-1]  # type: ignore[attr-defined]
+    assert (asked.time_zone, asked.understand) == ("Europe/Berlin", False)
+
+
+@pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "Europe"])
+async def test_an_unknown_time_zone_is_refused(backend: Backend, name: str) -> None:
+    async with backend.http.post("/query", json={"question": "x", "time_zone": name}) as reply:
+        assert reply.status == 400
+        assert "time_zone" in (await reply.json())["detail"]

@@ -113,8 +113,12 @@ def test_the_shipped_answer_prompt_fences_sources_and_states_its_rules() -> None
     assert "How long?" not in system.content
 
 
-def test_the_shipped_understand_prompt_shows_the_thread() -> None:
+def test_the_shipped_understand_prompt_shows_the_thread_and_the_fields() -> None:
     history = [{"role": "user", "text": "Is leave paid?"}, {"role": "assistant", "text": "Yes [1]."}]
-    _, user = load_prompts(SHIPPED).get("understand@v1").render(question="and for contractors?", history=history)
+    fields = [{"name": "author", "values": ["Ana", "Bob"]}, {"name": "published_at", "values": []}]
+    prompt = load_prompts(SHIPPED).get("understand@v2")
+    system, user = prompt.render(question="and Bob?", history=history, fields=fields, today="Friday 2026-11-20")
+    assert "- author: Ana; Bob\n- published_at: a date" in system.content
+    assert "Today is Friday 2026-11-20." in system.content
     assert "user: Is leave paid?\nassistant: Yes [1].\n" in user.content
-    assert user.content.endswith("Last message: and for contractors?")
+    assert user.content.endswith("Last message: and Bob?")

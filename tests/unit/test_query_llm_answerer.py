@@ -1,12 +1,20 @@
+import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from backend.adapters.llm_answerer import LLMAnswerer, LLMRewriter
+import pytest
+
+from backend.adapters.llm_answerer import LLMAnswerer, LLMReader
+from backend.adapters.openai import OpenAILLM
 from backend.domain import Query, QueryVectors, Turn
-from backend.ports import ChatMessage
+from backend.errors import LLMUnavailable
+from backend.ports import LLM, ChatMessage
 from backend.prompts import Prompt, load_prompts
+from backend.query.proposal import SCHEMA, Proposal, Proposed
 from backend.settings import PROJECT
-from tests.fakes.story import TEAM, evidence_of, vector_of
+from tests.fakes.openai_server import Journal, openai_server
+from tests.fakes.story import NOW, TEAM, evidence_of, vector_of
 
 
 @dataclass
@@ -62,8 +70,37 @@ async def test_closing_the_draft_closes_the_call() -> None:
     assert llm.closed
 
 
-async def test_a_rewrite_is_bare_text() -> None:
-    llm = _LLM(['"How long is leave?"\n'])
-    rewriter = LLMRewriter(llm, _prompt("understand@v1"))
-    assert await rewriter.rewrite("and leave?", (Turn("user", "How long is notice?"),)) == "How long is leave?"
-    assert "How long is notice?" in llm.sent[0][-1].content
+async def _read(llm: LLM) -> Proposal:
+    reader = LLMReader(llm, _prompt("understand@v2"))
+    history = (Turn("user", "How long is notice?"),)
+    return await reader.read("and what did Ana write?", history, {"author": ["Ana Lovelace"]}, NOW)
+
+
+async def test_a_question_is_read_by_one_structured_call() -> None:
+    condition = {"field": "author", "op": "is", "values": ["Ana Lovelace"], "words": "Ana"}
+    reply = json.dumps({"question": "What did Ana write about notice?", "conditions": [condition]})
+    journal = Journal()
+    async with openai_server(lambda _: [reply], journal=journal) as url, _opened(url) as llm:
+        proposal = await _read(llm)
+    assert proposal.question == "What did Ana write about notice?"
+    assert proposal.conditions == (Proposed("author", "is", ("Ana Lovelace",), "Ana"),)
+    (body,) = journal.bodies
+    assert body["response_format"]["json_schema"]["schema"] == SCHEMA  # type: ignore[index]
+    assert "Ana Lovelace" in str(body["messages"])
+    assert "How long is notice?" in str(body["messages"])
+
+
+@pytest.mark.parametrize("reply", ['{"question": 3}', '{"question": "x", "conditions": [{"field": "a"}]}', "no json"])
+async def test_a_reply_of_another_form_is_an_llm_that_failed(reply: str) -> None:
+    async with openai_server(lambda _: [reply]) as url, _opened(url) as llm:
+        with pytest.raises(LLMUnavailable):
+            await _read(llm)
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[OpenAILLM]:
+    llm = OpenAILLM.open(url, "key", "model", timeout=5)
+    try:
+        yield llm
+    finally:
+        await llm.close()
