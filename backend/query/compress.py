@@ -4,38 +4,104 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.domain import Evidence, Passage, Vector
-from backend.query.relevance import Relevance, score_sentences, weigh
+from backend.query.bearing import Bearing, bear
+from backend.query.words import stems
 
-CHARACTERS_PER_TOKEN = 4.0
-"""English in the local tokenizer; the budget is a size, not a promise to the last token."""
-BEARS_WITHIN = 0.58
+SHARE = 0.4
+"""Of the tokens found, at most so many are kept, whatever the budget; gold evidence is lost only below: see the curve
+in docs/evaluation.md."""
+SPARED = 60
+"""Tokens that are kept without regard to `SHARE`, some two sentences: less is not worth cutting."""
+BEARS_WITHIN = 0.5
 """A sentence bears on the question when it scores at least this share of the best sentence."""
-SAME = 0.94
-"""Cosine from which two sentences say the same."""
+SAME = 0.9
+"""Cosine from which a sentence without a word of its own says what another says."""
 
 _TABLE_RULE = re.compile(r"\|[\s:|-]+\|?\Z")
 
+Kept = NDArray[np.bool_]
+"""Over the sentences of a Bearing."""
 
-def compress(question: str, vector: Vector, passages: Sequence[Passage], *, budget: int) -> tuple[Evidence, ...]:
+
+def compress(
+    question: str,
+    vector: Vector,
+    passages: Sequence[Passage],
+    *,
+    budget: int,
+    share: float = SHARE,
+    within: float = BEARS_WITHIN,
+) -> tuple[Evidence, ...]:
     """Keep what answers `question`, numbered from 1, the passage with the best sentence first.
 
-    `vector` is the question in the space of sentence vectors; `budget` is in tokens. The first sentence kept is kept
-    whatever its length; a table row keeps its header and a list item its introduction. Sentences stay in the order of
-    their passage and their words are never changed.
+    `vector` is the question in the space of sentence vectors; `budget` is in tokens, and `share` of those found bounds
+    it too. The first sentence kept is kept whatever its length; a table row keeps its header and a list item its
+    introduction. Sentences stay in the order of their passage and their words are never changed.
     """
-    terms = weigh(question, passages)
-    scored = score_sentences(terms, vector, passages)
-    kept = _choose(passages, scored, budget * CHARACTERS_PER_TOKEN)
-    ranked = sorted((place for place in range(len(passages)) if kept[place]), key=lambda place: -scored[place].best)
-    return tuple(
-        Evidence(n, passages[place], tuple(sorted(kept[place])), kept_text(passages[place], sorted(kept[place])))
-        for n, place in enumerate(ranked, start=1)
-    )
+    bearing = bear(question, vector, passages)
+    return evidence_of(bearing, choose(bearing, bears(bearing, within), room=room_of(bearing, budget, share)))
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceCompressor:
+    """ports.Compressor without a model."""
+
+    async def compress(
+        self, question: str, vector: Vector, passages: Sequence[Passage], *, budget: int
+    ) -> tuple[Evidence, ...]:
+        return compress(question, vector, passages, budget=budget)
+
+
+def room_of(bearing: Bearing, budget: int, share: float = SHARE) -> float:
+    """Return how many tokens may be kept."""
+    return min(budget, max(SPARED, share * float(bearing.tokens.sum())))
+
+
+def bears(bearing: Bearing, within: float = BEARS_WITHIN) -> Kept:
+    """Return which sentences score at least `within` of the best; the best one always does."""
+    best = float(bearing.totals.max()) if bearing.totals.size else 0.0
+    return np.asarray(bearing.totals >= min(best, best * within))
+
+
+def choose(bearing: Bearing, allowed: Kept, *, room: float) -> Kept:
+    """Take the allowed sentences best first, repeats left out, until `room` (in tokens) is used up."""
+    kept = np.zeros(len(bearing.totals), np.bool_)
+    headers, tokens, said = _headers(bearing), bearing.tokens.tolist(), _Said(bearing)
+    ranked = np.argsort(-bearing.totals, kind="stable")
+    used = 0.0
+    for at in ranked[allowed[ranked]].tolist():
+        if kept[at] or (used and used + tokens[at] > room) or said.already(at):
+            continue
+        needs = [one for one in (at, *_needed_by(bearing, headers, at)) if not kept[one]]
+        size = sum(tokens[one] for one in needs)
+        if used and used + size > room:
+            continue
+        used += size
+        kept[needs] = True
+        said.add(at)
+    return kept
+
+
+def evidence_of(bearing: Bearing, kept: Kept) -> tuple[Evidence, ...]:
+    """Return the kept sentences by passage, the passage with the best one first, numbered from 1."""
+    best: dict[int, float] = {}
+    indices: dict[int, list[int]] = {}
+    for at in np.flatnonzero(kept).tolist():
+        place = int(bearing.place[at])
+        best[place] = max(best.get(place, -np.inf), float(bearing.totals[at]))
+        indices.setdefault(place, []).append(int(bearing.index[at]))
+    ranked = sorted(indices, key=lambda place: -best[place])
+    return tuple(_evidence(n, bearing.passages[place], indices[place]) for n, place in enumerate(ranked, start=1))
+
+
+def _evidence(n: int, passage: Passage, kept: Sequence[int]) -> Evidence:
+    return Evidence(n, passage, tuple(kept), kept_text(passage, kept))
 
 
 def ranked_evidence(found: Sequence[Passage], kept: Sequence[Evidence]) -> tuple[Evidence, ...]:
@@ -71,54 +137,57 @@ def _words(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
 
-def _choose(passages: Sequence[Passage], scored: Sequence[Relevance], room: float) -> list[set[int]]:
-    """Take sentences best first until the room is used up; return the kept indices of each passage."""
-    kept: list[set[int]] = [set() for _ in passages]
-    order = [(place, index) for place, one in enumerate(scored) for index in range(len(one.total))]
-    totals = np.concatenate([one.total for one in scored]) if scored else np.zeros(0, np.float32)
-    if not totals.size:
-        return kept
-    floor = float(totals.max()) * BEARS_WITHIN
-    repeated = _repeats(passages, scored, totals)
-    used = 0.0
-    for rank in np.argsort(-totals, kind="stable"):
-        place, index = order[rank]
-        if totals[rank] < floor:
-            break
-        if repeated[rank] or index in kept[place]:
-            continue
-        needs = {index, *support_of(passages[place], index)} - kept[place]
-        size = sum(passages[place].sentences[i][1] - passages[place].sentences[i][0] + 1 for i in needs)
-        if used and used + size > room:
-            continue
-        used += size
-        kept[place] |= needs
-    return kept
+class _Said:
+    """The sentences chosen so far, to tell which others repeat them."""
 
+    def __init__(self, bearing: Bearing) -> None:
+        self._bearing = bearing
+        self._chosen: list[int] = []
+        self._texts: set[str] = set()
+        self._vectors = np.empty_like(bearing.vectors)
 
-def _repeats(passages: Sequence[Passage], scored: Sequence[Relevance], totals: np.ndarray) -> np.ndarray:
-    """Mark sentences that say what a better-scored sentence says already."""
-    vectors = np.concatenate(
-        [passage.sentence_vectors[: len(one.total)] for passage, one in zip(passages, scored, strict=True)]
-    )
-    alike = vectors @ vectors.T >= SAME
-    better = (totals[None, :] > totals[:, None]) | (
-        (totals[None, :] == totals[:, None]) & (np.arange(len(totals))[None, :] < np.arange(len(totals))[:, None])
-    )
-    repeated = np.asarray((alike & better).any(axis=1))
-    texts = [
-        _squeezed(passage.text[start:end])
-        for passage, one in zip(passages, scored, strict=True)
-        for start, end in passage.sentences[: len(one.total)]
-    ]
-    first: dict[str, int] = {}
-    for rank in np.argsort(-totals, kind="stable"):
-        repeated[rank] |= first.setdefault(texts[rank], int(rank)) != rank
-    return repeated
+    def add(self, at: int) -> None:
+        self._vectors[len(self._chosen)] = self._bearing.vectors[at]
+        self._chosen.append(at)
+        self._texts.add(_squeezed(self._bearing.text(at)))
+
+    def already(self, at: int) -> bool:
+        """Whether a chosen sentence has the same text, or a near meaning and every word of this one: rows of a table
+        have near meanings too, and differ in a word."""
+        text = self._bearing.text(at)
+        if _squeezed(text) in self._texts:
+            return True
+        near = self._vectors[: len(self._chosen)] @ self._bearing.vectors[at] >= SAME
+        return any(
+            stems(text) <= stems(self._bearing.text(self._chosen[place])) for place in np.flatnonzero(near).tolist()
+        )
 
 
 def _squeezed(text: str) -> str:
     return " ".join(text.lower().split())
+
+
+def _headers(bearing: Bearing) -> list[int]:
+    """Return for each sentence the first row of the table that it is a row of, itself where it is no row.
+
+    A table that goes on in the next chunk has its header in the chunk before, if that was found."""
+    headers: list[int] = []
+    before = False
+    for at, (place, index, run) in enumerate(
+        zip(bearing.place.tolist(), bearing.index.tolist(), bearing.run.tolist(), strict=True)
+    ):
+        row = is_row(bearing.passages[place], index)
+        headers.append(headers[-1] if row and before and run == bearing.run[at - 1] else at)
+        before = row
+    return headers
+
+
+def _needed_by(bearing: Bearing, headers: Sequence[int], at: int) -> tuple[int, ...]:
+    """Return the sentences without which this one cannot be read."""
+    if headers[at] != at:
+        return (headers[at],)
+    index = int(bearing.index[at])
+    return tuple(at - index + other for other in support_of(bearing.passages[bearing.place[at]], index))
 
 
 def support_of(passage: Passage, index: int) -> tuple[int, ...]:
