@@ -10,14 +10,20 @@ import numpy as np
 
 from backend.domain import Evidence, Passage, Query, QueryVectors, Vector
 from backend.query.compress import is_item, is_row, is_rule, support_of
+from backend.query.conflicts import find_conflicts
 from backend.query.relevance import Relevance, Terms, score_sentences, weigh
 from backend.query.words import MARKER, MONTHS, NUMBER_WORDS, content_words, names, numbers, tokens
+from backend.sentences import sentence_spans
 
 MAX_SENTENCES = 4
 MAX_ITEMS = 8
 """Items of one list that are shown together: a list of steps is worth little without its end."""
 NEAR_BEST = 0.78
-"""A further sentence is shown when it scores at least this share of the best one."""
+"""A further sentence of the best one's document is shown when it scores at least this share of the best one."""
+NEAR_BEST_ELSEWHERE = 0.9
+"""The same for another document: on the labelled sets this costs no answer, and side remarks stay away."""
+LEXICAL_BONUS = 0.15
+"""Of the question's words that a sentence holds, beside what compression counts: what is shown must be to the point."""
 KIND_BONUS = 0.12
 """For a sentence that holds what the question's word asks for: a number, a date, a name, a step."""
 HEADING_WEIGHT = 0.1
@@ -50,7 +56,17 @@ _KINDS = (
         re.compile(r"\b(?:when|what\s+(?:time|date|day|year)|which\s+(?:week)?(?:day|month|year))\b", re.IGNORECASE),
     ),
     ("name", re.compile(r"\b(?:who|whom|whose)\b", re.IGNORECASE)),
-    ("steps", re.compile(r"\bhow\s+(?:do|does|can|should|would|to|is|are|did)\b|\bsteps?\b", re.IGNORECASE)),
+    ("steps", re.compile(r"\bhow\s+(?:do|does|can|should|would|to|is|are|did)\b", re.IGNORECASE)),
+)
+_ASKING = re.compile(
+    r"\A\W*(?:is|are|was|were|do|does|did|can|could|may|must|shall|should|will|would|has|have|had)\b"
+    r"|\b(?:how|wh(?:o|om|ose|en|at|ich|y|ere))\b",
+    re.IGNORECASE,
+)
+_STEPS = re.compile(r"\bsteps?\b", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"\[(?:[A-Z](?:\s[^\]\n]{1,40})?|(?i:insert|your|enter|number|amount|date|name|tbd|tbc)\b[^\]\n]{0,40})\](?![\[(])"
+    r"|\bTB[DCA]\b|\bX{2,}\b|_{3,}|\{\{"
 )
 _OPEN_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 
@@ -87,7 +103,8 @@ class ExtractiveAnswerer:
 
 
 def choose(question: str, vectors: QueryVectors, evidence: Sequence[Evidence]) -> list[Pick]:
-    """Choose what to show: the best passage first, sentences in the order of their passage."""
+    """Choose what to show: the passage with the best sentence first, in it the stretch with its best sentence first
+    (steps keep their order), within a stretch the order of the passage."""
     passages = [one.passage for one in evidence]
     terms = weigh(question, passages)
     scored = score_sentences(terms, vectors.sentence, passages)
@@ -95,20 +112,73 @@ def choose(question: str, vectors: QueryVectors, evidence: Sequence[Evidence]) -
     scores = [
         _answer_scores(kind, question, terms, passage, one) for passage, one in zip(passages, scored, strict=True)
     ]
-    chosen = _best(evidence, scores)
+    best = _best(evidence, scores)
+    if kind in ("amount", "date", "name") and _is_blank(best, evidence):
+        return []
+    chosen = with_conflicts(best, evidence)
     picks = [_with_context(evidence[place], indices) for place, indices in chosen.items()]
-    return [pick for group in picks for pick in group]
+    ordered = (
+        group if kind == "steps" else _best_stretch_first(group, chosen[place])
+        for place, group in zip(chosen, picks, strict=True)
+    )
+    return [pick for group in ordered for pick in group]
+
+
+def _is_blank(chosen: dict[int, list[int]], evidence: Sequence[Evidence]) -> bool:
+    """Whether the best sentence is a form that nobody filled in: "[X days] per year" says how many to nobody."""
+    place = next(iter(chosen), None)
+    if place is None:
+        return False
+    passage = evidence[place].passage
+    start, end = passage.sentences[chosen[place][0]]
+    return _PLACEHOLDER.search(passage.text, start, end) is not None
+
+
+def with_conflicts(chosen: dict[int, list[int]], evidence: Sequence[Evidence]) -> dict[int, list[int]]:
+    """Where a chosen sentence is disagreed with by another document, show both, the newer first."""
+    pairs = [
+        (one.newer, one.older)
+        for one in find_conflicts(evidence)
+        if any(side.index in chosen.get(side.place, ()) for side in (one.newer, one.older))
+    ]
+    ordered: dict[int, list[int]] = {}
+    for side in dict.fromkeys(side for pair in pairs[:1] for side in pair):
+        ordered[side.place] = [side.index, *(index for index in chosen.get(side.place, ()) if index != side.index)]
+    return ordered | {place: indices for place, indices in chosen.items() if place not in ordered}
+
+
+def _best_stretch_first(picks: Sequence[Pick], best: Sequence[int]) -> list[Pick]:
+    """Order the stretches of neighbouring sentences by the first of `best` (indices, best first) that each holds;
+    lists, tables and code stay as they are."""
+    if not all(_prose(pick.evidence.passage, pick.index) for pick in picks):
+        return list(picks)
+    stretches: list[list[Pick]] = []
+    for pick in picks:
+        if stretches and pick.index == stretches[-1][-1].index + 1:
+            stretches[-1].append(pick)
+        else:
+            stretches.append([pick])
+    rank = {index: place for place, index in enumerate(best)}
+    stretches.sort(key=lambda stretch: min(rank.get(pick.index, len(rank)) for pick in stretch))
+    return [pick for stretch in stretches for pick in stretch]
 
 
 def asked_for(question: str) -> str:
-    """Return what kind of thing answers: amount, date, name, steps, or "" for anything."""
-    return next((kind for kind, pattern in _KINDS if pattern.search(question)), "")
+    """Return what kind of thing answers: amount, date, name, steps, or "" for anything.
+
+    The first question word decides; "when" and "who" behind another, or in a question for yes or no, only join clauses.
+    """
+    asking = _ASKING.search(question)
+    start = asking.start() if asking else len(question)
+    return next(
+        (kind for kind, pattern in _KINDS if pattern.match(question, start)), "steps" if _STEPS.search(question) else ""
+    )
 
 
 def _answer_scores(kind: str, question: str, terms: Terms, passage: Passage, one: Relevance) -> np.ndarray:
     """Score each sentence as an answer; minus infinity for what cannot be one."""
     context = terms.coverage(f"{passage.title} {passage.heading}")
-    scores = one.total + HEADING_WEIGHT * context * (1 - one.lexical)
+    scores: np.ndarray = one.total + LEXICAL_BONUS * one.lexical + HEADING_WEIGHT * context * (1 - one.lexical)
     known = names(question) | content_words(question)
     for index in range(len(scores)):
         start, end = passage.sentences[index]
@@ -153,7 +223,7 @@ def _is_kind(kind: str, text: str, known: frozenset[str], *, item: bool) -> bool
 
 
 def _best(evidence: Sequence[Evidence], scores: Sequence[np.ndarray]) -> dict[int, list[int]]:
-    """Return the indices chosen of each passage, the passage with the best one first."""
+    """Return the indices chosen of each passage, best first, the passage with the best one first."""
     ranked = sorted(
         ((float(score), place, index) for place, one in enumerate(scores) for index, score in enumerate(one)),
         key=lambda item: (-item[0], item[1], item[2]),
@@ -161,8 +231,10 @@ def _best(evidence: Sequence[Evidence], scores: Sequence[np.ndarray]) -> dict[in
     chosen: dict[int, list[int]] = {}
     shown: list[tuple[Vector, frozenset[str]]] = []
     for score, place, index in ranked:
-        if len(shown) == MAX_SENTENCES or not np.isfinite(score) or (shown and score < NEAR_BEST * ranked[0][0]):
+        if len(shown) == MAX_SENTENCES or not np.isfinite(score):
             break
+        if shown and score < ranked[0][0] * _share(evidence[place], evidence[ranked[0][1]]):
+            continue
         passage = evidence[place].passage
         vector = passage.sentence_vectors[index]
         start, end = passage.sentences[index]
@@ -172,6 +244,10 @@ def _best(evidence: Sequence[Evidence], scores: Sequence[np.ndarray]) -> dict[in
         shown.append((vector, said))
         chosen.setdefault(place, []).append(index)
     return chosen
+
+
+def _share(one: Evidence, best: Evidence) -> float:
+    return NEAR_BEST if one.passage.document_id == best.passage.document_id else NEAR_BEST_ELSEWHERE
 
 
 def _with_context(evidence: Evidence, indices: Sequence[int]) -> list[Pick]:
@@ -184,9 +260,17 @@ def _with_context(evidence: Evidence, indices: Sequence[int]) -> list[Pick]:
         wanted.update(support_of(passage, index))
         if text.rstrip("*_ ").endswith(":"):
             wanted.update(_items_after(passage, index))
-        if _LEANS.match(text.lstrip("*_ ")) and index and _prose(passage, index) and _prose(passage, index - 1):
+        if _LEANS.match(text.lstrip("*_ ")) and _prose(passage, index) and _can_be_leant_on(passage, index - 1):
             wanted.add(index - 1)
     return [Pick(evidence, index) for index in sorted(wanted)]
+
+
+def _can_be_leant_on(passage: Passage, index: int) -> bool:
+    """Whether there is such a sentence, and it is one rather than a heading."""
+    if index < 0 or not _prose(passage, index):
+        return False
+    start, end = passage.sentences[index]
+    return _COMPLETE.search(passage.text[start:end]) is not None
 
 
 def _items_after(passage: Passage, index: int) -> list[int]:
@@ -220,9 +304,10 @@ def write(picks: Sequence[Pick]) -> list[str]:
         block = _block(picks, at)
         gap = _gap(before, pick) if before else ""
         last = pieces[-1] if pieces else ""
-        if gap == " " and (block or not _ended(last)):
+        piece = _written_block(block) if block else _written(pick)
+        if gap == " " and (block or not _parts(last, piece)):
             gap = "\n"
-        pieces.append(gap + (_written_block(block) if block else _written(pick)))
+        pieces.append(gap + piece)
         before = block[-1] if block else pick
         at += len(block) or 1
     return pieces
@@ -239,8 +324,10 @@ def _gap(before: Pick, pick: Pick) -> str:
     return " "
 
 
-def _ended(piece: str) -> bool:
-    return bool(re.search(r"[.!?…][\"'”’)*_]*(?:\s*\[\d+\])+\s*\Z", piece))
+def _parts(last: str, piece: str) -> bool:
+    """Whether the two stay two sentences when written on one line."""
+    line = f"{last.strip()} {piece}"
+    return any(end == len(last.strip()) for _, end in sentence_spans(line))
 
 
 def _block(picks: Sequence[Pick], at: int) -> list[Pick]:

@@ -4,8 +4,10 @@ from hypothesis import strategies as st
 
 from backend.adapters.extractive import ExtractiveAnswerer, asked_for, choose, write
 from backend.domain import Evidence, Query, QueryVectors
+from backend.query.cite import Citations
 from backend.query.generate import cut_sentences
-from backend.query.verify import copied_from
+from backend.query.verify import copied_from, verify
+from backend.query.words import MARKER
 from tests.fakes.story import TEAM, evidence_of, vector_of
 
 
@@ -61,6 +63,10 @@ def test_markers_of_the_document_itself_are_not_taken_for_ours() -> None:
         ("Who decides?", "name"),
         ("How do I reset it?", "steps"),
         ("Is it allowed?", ""),
+        ("In 2022, how many days?", "amount"),
+        ("What happens to my vacation when I leave?", ""),
+        ("Do people who travel get paid?", ""),
+        ("What are the steps to reset it?", "steps"),
     ],
 )
 def test_what_a_question_asks_for_is_read_from_its_words(question: str, kind: str) -> None:
@@ -92,3 +98,60 @@ def test_every_sentence_drafted_is_a_copy_of_its_passage(texts: list[str]) -> No
     drafted, _ = cut_sentences(draft)
     copies = [one for one in drafted if copied_from(one, evidence)]
     assert len(copies) == len(drafted)
+
+
+@settings(max_examples=60)
+@given(_texts)
+def test_every_marker_shown_leads_to_a_quote_that_holds_its_sentence(texts: list[str]) -> None:
+    evidence, vector = evidence_of(*texts), vector_of("leave twenty weeks")
+    draft = "".join(write(choose("leave twenty weeks", QueryVectors(vector, vector), evidence)))
+    citations = Citations()
+    proved: list[tuple[str, tuple[int, ...]]] = []
+    for drafted in cut_sentences(draft)[0]:
+        citations, numbers = citations.cite(verify(drafted, None, evidence).shown, evidence)
+        proved += [(line, numbers) for line in drafted.text.splitlines() if drafted.block is False]
+    quotes = {one.n: _plain(one.quote) for one in citations.listed()}
+    assert all(_plain(line) in quotes[number] for line, numbers in proved for number in numbers)
+
+
+def _plain(text: str) -> str:
+    return " ".join(MARKER.sub("", text).split())
+
+
+def test_the_best_sentence_comes_first_though_it_stands_last() -> None:
+    text = (
+        "A password is a secret. The canteen opens at noon. Lunch is served there. The recommended password manager is "
+        "KeePassXC."
+    )
+    answer = _answer("Which password manager is the recommended password manager?", text)
+    assert answer.startswith("The recommended password manager is KeePassXC.")
+
+
+def test_a_side_remark_of_another_document_is_left_out() -> None:
+    answer = _answer(
+        "When are new badges for the Berlin office processed?",
+        "New badges for the Berlin office are processed on Wednesday.",
+        "New badges look nice.",
+    )
+    assert answer == "New badges for the Berlin office are processed on Wednesday. [1]"
+
+
+def test_sentences_that_would_run_together_keep_their_lines() -> None:
+    answer = _answer("leave twenty weeks", "leave leave?\nit leave leave leave twenty.")
+    assert all(
+        copied_from(one, evidence_of("leave leave?\nit leave leave leave twenty.")) for one in cut_sentences(answer)[0]
+    )
+
+
+def test_a_blank_that_nobody_filled_in_answers_nothing() -> None:
+    question = "How many vacation days do employees get per year?"
+    for blank in ("[X days]", "TBD days", "[insert number] days", "___ days"):
+        assert _answer(question, f"Employees get {blank} vacation per year. Lunch is at noon.") == ""
+    assert _answer(question, "Employees get [20] vacation days per year.") != ""
+
+
+def test_a_heading_is_not_brought_along() -> None:
+    text = "Scope of the vacation policy\nThis policy applies to all employees of the company."
+    assert _answer("To whom does the policy apply, all employees of the company?", text).startswith(
+        "This policy applies"
+    )

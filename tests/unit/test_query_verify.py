@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.query.cite import Citations, render
-from backend.query.generate import Drafted
+from backend.query.generate import Drafted, cut_sentences
 from backend.query.verify import Support, verify
 from tests.fakes.story import evidence_of, vector_of
 
@@ -13,7 +13,7 @@ EVIDENCE = evidence_of(LEAVE, BADGES)
 
 
 def _verify(text: str, *markers: int) -> tuple[Support, ...]:
-    return verify(Drafted(text, markers), vector_of(text), EVIDENCE)
+    return verify(Drafted(text, markers), vector_of(text), EVIDENCE).shown
 
 
 def _quote(support: Support) -> str:
@@ -22,7 +22,7 @@ def _quote(support: Support) -> str:
 
 
 def test_a_copied_sentence_is_supported_by_itself() -> None:
-    (support,) = verify(Drafted("Employees get 20 weeks of parental leave.", (1,)), None, EVIDENCE)
+    (support,) = verify(Drafted("Employees get 20 weeks of parental leave.", (1,)), None, EVIDENCE).shown
     assert (support.n, _quote(support)) == (1, "Employees get 20 weeks of parental leave.")
 
 
@@ -98,3 +98,21 @@ def test_a_quote_that_would_grow_too_long_gets_a_number_of_its_own() -> None:
 )
 def test_markers_stand_in_front_of_the_full_stop(drafted: Drafted, shown: str) -> None:
     assert render(drafted, (1, 2)) == shown
+
+
+@pytest.mark.parametrize(
+    "written", ["The index rises .", "See the [Guild]() page.", "It\u00a0is done. Staff are told."]
+)
+def test_a_copy_is_known_however_its_spaces_and_lost_links_are_written(written: str) -> None:
+    evidence = evidence_of(f"Once upon a time. {written} Then it ends.")
+    for drafted in cut_sentences(" ".join(f"{written} [1]".split()))[0]:
+        (support,) = verify(drafted, None, evidence).shown
+        assert support.n == 1
+
+
+def test_a_part_of_a_sentence_is_no_copy_of_it() -> None:
+    evidence = evidence_of("It is not true that badges are free.")
+    assert verify(Drafted("Badges are free.", (1,)), None, evidence).shown == ()
+    assert verify(Drafted("badges are free.", (1,)), None, evidence).shown == ()
+    paid = evidence_of("They paid $2.5 million in all.")
+    assert verify(Drafted("5 million in all.", (1,)), None, paid).shown == ()

@@ -1,0 +1,46 @@
+"""A change that answers or abstains worse is seen in CI: figures on one set and a part of another against floors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from backend.adapters.minilm import MiniLM
+from backend.evaluate.metrics import auroc, mean
+from backend.settings import load_settings
+from tests.evals.answers import SPANS, SUPPORT, holds_span, support_figures, support_of, tell, thresholds
+from tests.evals.corpora import evals_folder
+
+pytestmark = [
+    pytest.mark.eval,
+    pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def cache() -> Path:
+    return load_settings().data_dir / "evals"
+
+
+@pytest.fixture
+async def embedder(cache: Path) -> AsyncIterator[MiniLM]:
+    opened = await asyncio.to_thread(MiniLM.open, load_settings().model_dir, cache, 2)
+    yield opened
+    opened.close()
+
+
+async def test_what_cannot_be_answered_is_told_and_support_is_shown(embedder: MiniLM, cache: Path) -> None:
+    told, floors = await tell(SUPPORT, embedder, cache), thresholds()
+    assert auroc([one.confidence for one in told], [one.case.answerable for one in told]) >= floors["clapnq AUROC"]
+    assert mean([not one.answered for one in told if one.case.answerable]) <= floors["refused"]
+    recall, precision, _ = support_figures(told, support_of(SUPPORT))
+    assert recall >= floors["clapnq recall"]
+    assert precision >= floors["clapnq precision"]
+
+
+async def test_what_is_shown_holds_the_answer(embedder: MiniLM, cache: Path) -> None:
+    told = await tell(SPANS, embedder, cache, every=6)
+    assert mean([holds_span(one.shown, one.case.answers) for one in told]) >= thresholds()["xquad exact"]
