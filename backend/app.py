@@ -21,9 +21,13 @@ from backend.adapters.blobs import FileBlobs
 from backend.adapters.dbos import DbosIngestQueue
 from backend.adapters.extractive import ExtractiveAnswerer
 from backend.adapters.lancedb import LanceIndex
-from backend.adapters.llm_answerer import LLMAnswerer, LLMRewriter
+from backend.adapters.llm_answerer import LLMAnswerer, LLMReader
+from backend.adapters.llm_compressor import LLMExtractor, LLMFilter
+from backend.adapters.llm_expander import LLMHyde, LLMMultiQuery
+from backend.adapters.llm_opinion import LLMSecondOpinion
 from backend.adapters.migrate import downgrade, migrate
 from backend.adapters.minilm import MiniLM
+from backend.adapters.rerank import HttpReranker
 from backend.adapters.sql import Database
 from backend.api.application import create
 from backend.api.envelope import Envelope
@@ -35,14 +39,22 @@ from backend.ingest.fetch import HttpFetcher
 from backend.ingest.pipeline import Ingest
 from backend.ingest.split import split
 from backend.lock import FolderLock
-from backend.ports import LLM, Embedder
+from backend.ports import LLM, Compressor, Embedder, Reranker
 from backend.prompts import Prompts, load_prompts
+from backend.query.compress import SentenceCompressor
+from backend.query.expand import Expander
 from backend.query.pipeline import Knobs, Pipeline
+from backend.query.retrieve import NO_EXTRAS, Extras
 from backend.settings import PROJECT, Settings, SettingsError
 
 PROMPTS = PROJECT / "prompts"
 ANSWER = "answer"
-REWRITE = "understand@v1"
+READ = "understand@v2"
+VERIFY = "verify@v1"
+EXTRACT = "compress@v1"
+FILTER = "compress_filter@v1"
+HYDE = "hyde@v1"
+MULTI_QUERY = "multi_query@v1"
 BACKLOG = 2048
 GRACE = 5.0
 """Seconds that a server that ends gives to the runs under way."""
@@ -247,7 +259,10 @@ async def _pipeline(
         runs=database.runs,
         extractive=ExtractiveAnswerer(),
         answerers=_answerers(prompts, llm, settings.answer_prompt) if llm else (),
-        rewriter=LLMRewriter(llm, prompts.get(REWRITE)) if llm else None,
+        reader=LLMReader(llm, prompts.get(READ)) if llm else None,
+        opinion=LLMSecondOpinion(llm, prompts.get(VERIFY)) if llm else None,
+        compressor=_compressor(settings, prompts, llm),
+        extras=Extras(_expander(settings, prompts, llm), await _reranker(settings, stack)),
         knobs=Knobs(token_budget=settings.token_budget, draft_timeout=settings.llm_timeout),
     )
 
@@ -257,6 +272,30 @@ def _answerers(prompts: Prompts, llm: LLM, default: str) -> tuple[LLMAnswerer, .
     first = prompts.get(default)
     others = [prompts.get(name) for name in prompts.ids() if name.startswith(f"{ANSWER}@") and name != default]
     return tuple(LLMAnswerer(llm, prompt) for prompt in (first, *others))
+
+
+def _compressor(settings: Settings, prompts: Prompts, llm: LLM | None) -> Compressor:
+    if llm is None or settings.compress == "sentences":
+        return SentenceCompressor()
+    if settings.compress == "llm-extract":
+        return LLMExtractor(llm, prompts.get(EXTRACT))
+    return LLMFilter(llm, prompts.get(FILTER))
+
+
+def _expander(settings: Settings, prompts: Prompts, llm: LLM | None) -> Expander | None:
+    if llm is None or settings.expand == "off":
+        return None
+    return (
+        LLMHyde(llm, prompts.get(HYDE)) if settings.expand == "hyde" else LLMMultiQuery(llm, prompts.get(MULTI_QUERY))
+    )
+
+
+async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | None:
+    if settings.rerank_url is None:
+        return None
+    key = settings.rerank_key.get_secret_value() if settings.rerank_key else None
+    reranker = HttpReranker(settings.rerank_url, settings.rerank_model, key, timeout=NO_EXTRAS.rerank_timeout)
+    return await stack.enter_async_context(reranker)
 
 
 def _secret(settings: Settings) -> str | None:

@@ -14,7 +14,8 @@
         ├── IndexUnavailable
         ├── DatabaseUnavailable
         ├── EmbedderUnavailable
-        └── LLMUnavailable
+        ├── LLMUnavailable
+        └── RerankerUnavailable
 
 Adapters translate their vendor's errors into these where the vendor is called. `str(error)` is a plain sentence that a
 person can act on and never holds question or document text, secrets or a traceback.
@@ -95,3 +96,7 @@ class EmbedderUnavailable(Unavailable):
 
 class LLMUnavailable(Unavailable):
     title = "LLM unavailable"
+
+
+class RerankerUnavailable(Unavailable):
+    title = "Reranker unavailable"

@@ -179,6 +179,15 @@ class Fetcher(Protocol):
         """Fetch over http(s) from a public or allow-listed address. FetchRefused, FetchFailed or TooLarge otherwise."""
 
 
+class Reranker(Protocol):
+    """A model that reads a question and a passage together. `name` is the model's."""
+
+    name: str
+
+    async def rerank(self, question: str, texts: Sequence[str]) -> list[float]:
+        """Return one score per text, in their order; higher is better. RerankerUnavailable on failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
     role: Literal["system", "user", "assistant"]
@@ -197,6 +206,19 @@ class LLM(Protocol):
         self, messages: Sequence[ChatMessage], *, max_tokens: int, schema: dict[str, object] | None = None
     ) -> str:
         """Return the whole completion, JSON that follows `schema` where one is given."""
+
+
+class Compressor(Protocol):
+    """Passages → evidence within a budget. What it keeps are sentences of the passages, word for word."""
+
+    async def compress(
+        self, question: str, vector: Vector, passages: Sequence[Passage], *, budget: int
+    ) -> tuple[Evidence, ...]:
+        """Return what bears on `question`, numbered from 1, best passage first, in at most about `budget` tokens.
+
+        `vector` is the question in the space of sentence vectors. Never fails: where a model does, or takes too long,
+        what is kept is decided without it.
+        """
 
 
 class Answerer(Protocol):

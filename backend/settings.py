@@ -58,6 +58,14 @@ class Settings(BaseSettings):
     llm_timeout: Annotated[float, Field(gt=0)] = 60.0
     answer_prompt: str = "answer@v1"
     token_budget: Annotated[int, Field(ge=200, le=100_000)] = 1500
+    expand: Literal["off", "hyde", "multi-query"] = "off"
+    """What an LLM adds to a search: a passage like the answer's, or other wordings of the question."""
+    rerank_url: str | None = None
+    """Where a reranker answers `/rerank` as Cohere, Jina or TEI do; unset, nothing is reranked."""
+    rerank_model: str = ""
+    rerank_key: SecretStr | None = None
+    compress: Literal["sentences", "llm-extract", "llm-filter"] = "sentences"
+    """Who chooses what of the passages found is kept; the two that ask the model take effect where there is one."""
 
     fetch_allow: Annotated[tuple[str, ...], NoDecode] = ()
     """Hosts or networks, comma-separated, that URL fetching may reach though they are private."""
@@ -71,7 +79,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
-    @field_validator("openai_api_key", "openai_base_url", "api_key", mode="before")
+    @field_validator("openai_api_key", "openai_base_url", "api_key", "rerank_url", "rerank_key", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

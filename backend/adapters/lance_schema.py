@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from backend.domain import Chunk, ChunkVectors, IndexedDocument, Passage, Vectors
 from backend.labels import document_labels, fold
+from backend.languages import stems_beside
 
 TABLE = "chunks"
 EMBEDDER_KEY = b"footnote.embedder"
@@ -114,9 +115,16 @@ def _document_rows(document: IndexedDocument) -> Iterator[dict[str, Any]]:
             "key": f"{owner}-{chunk.position}",
             "chunk_id": f"{edition}-{chunk.position}",
             "section_id": f"{edition}-s{chunk.section}",
-            "search_text": f"{document.title}\n{chunk.heading}\n{chunk.text}",
+            "search_text": _search_text(document, chunk),
             **_chunk_columns(chunk, vectors),
         }
+
+
+def _search_text(document: IndexedDocument, chunk: Chunk) -> str:
+    """Return what full text searches; its index stems English, so the stems of another language stand beside."""
+    text = f"{document.title}\n{chunk.heading}\n{chunk.text}"
+    stems = stems_beside(text, document.metadata.language)
+    return f"{text}\n{stems}" if stems else text
 
 
 def _shared_columns(document: IndexedDocument) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from backend.query.words import content_words, numbers
 
@@ -22,6 +23,13 @@ def ndcg(ranking: Sequence[str], gold: Collection[str], k: int) -> float:
 def recall(ranking: Sequence[str], gold: Collection[str], k: int) -> float:
     """Return the share of the gold documents among the first k."""
     return len(set(list(dict.fromkeys(ranking))[:k]) & set(gold)) / len(set(gold)) if gold else 0.0
+
+
+def set_f1(found: Collection[str], gold: Collection[str]) -> float:
+    """Return F1 of a set against the right one; two empty sets agree."""
+    if not found and not gold:
+        return 1.0
+    return 2 * len(set(found) & set(gold)) / (len(set(found)) + len(set(gold)))
 
 
 def coverage(answer: str, gold: str) -> float:
@@ -53,3 +61,25 @@ def mean(values: Sequence[float]) -> float:
 def median(values: Sequence[float]) -> float:
     """Return the median (the upper of two middles), 0 of nothing."""
     return sorted(values)[len(values) // 2] if values else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How a yes-or-no decision fares: `precision`, `recall`, `f1` of yes, and `balanced`, the mean of both recalls."""
+
+    precision: float
+    recall: float
+    f1: float
+    balanced: float
+
+
+def judgement(said: Sequence[bool], labels: Sequence[bool]) -> Judgement:
+    """Compare decisions with labels; what cannot be divided counts 0."""
+    pairs = list(zip(said, labels, strict=True))
+    hits = sum(one and label for one, label in pairs)
+    misses = sum(not one and not label for one, label in pairs)
+    yes, right = sum(said), sum(labels)
+    precision, found = (hits / yes if yes else 0.0), (hits / right if right else 0.0)
+    refused = misses / (len(pairs) - right) if len(pairs) > right else 0.0
+    both = precision + found
+    return Judgement(precision, found, 2 * precision * found / both if both else 0.0, (found + refused) / 2)

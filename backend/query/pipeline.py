@@ -27,25 +27,32 @@ from backend.domain import (
     Understood,
 )
 from backend.errors import BadInput, IndexUnavailable, LLMUnavailable, Unavailable
-from backend.ports import Answerer, Documents, Embedder, Index, Runs
-from backend.query.abstain import ANSWERED_FROM, confidence
-from backend.query.compress import compress, ranked_evidence
+from backend.ports import Answerer, Compressor, Documents, Embedder, Index, Runs
+from backend.query.abstain import answerable
+from backend.query.compress import SentenceCompressor, ranked_evidence
+from backend.query.conflicts import find_conflicts
 from backend.query.generate import Drafted, drafted_sentences
-from backend.query.retrieve import Retrieved, retrieve
+from backend.query.opinion import SecondOpinion, second_opinion
+from backend.query.proposal import Reader
+from backend.query.retrieve import NO_EXTRAS, Extras, Retrieved, retrieve
 from backend.query.story import Story
-from backend.query.understand import Reading, Rewriter, relax, stand_alone, understand
-from backend.query.verify import Support, copied_from, verify
+from backend.query.tokens import estimate_tokens
+from backend.query.understand import Reading, read, relax
+from backend.query.verify import Support, copied_from, quoted, verify
 
 
 @dataclass(frozen=True, slots=True)
 class Knobs:
-    """What may be set of the story. `token_budget` is of the evidence; timeouts are in seconds, one per port."""
+    """What may be set of the story. `token_budget` is of the evidence; timeouts are in seconds, one per port;
+    `opinions` is how many second opinions one answer may ask for."""
 
     token_budget: int = 1500
     time_zone: str = "UTC"
     search_timeout: float = 15.0
-    rewrite_timeout: float = 4.0
+    read_timeout: float = 4.0
     draft_timeout: float = 60.0
+    opinion_timeout: float = 3.0
+    opinions: int = 4
 
 
 def _now() -> datetime:
@@ -64,7 +71,10 @@ class Pipeline:
     runs: Runs
     extractive: Answerer
     answerers: tuple[Answerer, ...] = ()
-    rewriter: Rewriter | None = None
+    reader: Reader | None = None
+    opinion: SecondOpinion | None = None
+    compressor: Compressor = field(default_factory=SentenceCompressor)
+    extras: Extras = NO_EXTRAS
     knobs: Knobs = field(default_factory=Knobs)
     clock: Callable[[], datetime] = _now
 
@@ -124,8 +134,8 @@ class Pipeline:
         with story.timed("understand_ms"):
             question = story.question
             catalogue = await self.documents.catalogue(question.team, question.audience)
-            text = await stand_alone(question, self.rewriter, deadline=self.knobs.rewrite_timeout)
-            reading = understand(question, text, catalogue, self.clock().astimezone(ZoneInfo(self.knobs.time_zone)))
+            now = self.clock().astimezone(ZoneInfo(question.time_zone or self.knobs.time_zone))
+            reading = await read(question, catalogue, now, self.reader, deadline=self.knobs.read_timeout)
         story.query = reading.query
         return reading
 
@@ -139,17 +149,27 @@ class Pipeline:
         with story.timed("compress_ms"):
             pool = (*found.passages, *found.neighbours)
             story.found = found.passages
-            kept = compress(reading.query.text, found.vectors.sentence, pool, budget=self.knobs.token_budget)
+            kept = await self.compressor.compress(
+                reading.query.text, found.vectors.sentence, pool, budget=self.knobs.token_budget
+            )
             story.evidence = kept[: story.question.limit]
-            near = confidence(reading.query.text, found.vectors.sentence, story.evidence)
-            story.answerable = near >= ANSWERED_FROM
-        story.tokens_before = sum(self.embedder.count_tokens(passage.text) for passage in pool)
-        story.tokens_after = sum(self.embedder.count_tokens(one.text) for one in story.evidence)
+            story.conflicts = find_conflicts(story.evidence)
+            own = story.question.filter
+            story.answerable = answerable(reading.query, found.vectors.sentence, story.evidence, own=own)
+        story.tokens_before = sum(estimate_tokens(passage.text) for passage in pool)
+        story.tokens_after = sum(estimate_tokens(one.text) for one in story.evidence)
 
     async def _search(self, story: Story, reading: Reading) -> Retrieved:
         try:
             async with asyncio.timeout(self.knobs.search_timeout):
-                found = await retrieve(reading.query, self.index, self.embedder, limit=story.question.limit)
+                found = await retrieve(
+                    reading.query,
+                    self.index,
+                    self.embedder,
+                    limit=story.question.limit,
+                    budget=self.knobs.token_budget,
+                    extras=self.extras,
+                )
         except TimeoutError:
             raise IndexUnavailable("The search took too long; try again in a moment.") from None
         story.spend("embedding_ms", found.embedding_ms)
@@ -190,9 +210,15 @@ class Pipeline:
     async def _verify(self, story: Story, drafted: Drafted) -> tuple[Support, ...]:
         with story.timed("verify_ms"):
             if copied_from(drafted, story.evidence):
-                return verify(drafted, None, story.evidence)
+                return verify(drafted, None, story.evidence).shown
             (vector,) = await self.embedder.embed_sentences([drafted.text])
-            return verify(drafted, vector, story.evidence)
+            verdict = verify(drafted, vector, story.evidence)
+            if not verdict.doubtful or self.opinion is None or story.opinions >= self.knobs.opinions:
+                return verdict.shown
+            story.opinions += 1
+            quotes = quoted(verdict.supports, story.evidence)
+            said = await second_opinion(self.opinion, drafted.text, quotes, deadline=self.knobs.opinion_timeout)
+            return verdict.shown if said is None else verdict.supports if said else ()
 
     # -------------------------------------------------------------------------------------------------- around it
 

@@ -13,6 +13,7 @@ from backend.domain import Evidence, Outcome, Passage, Query, QueryVectors, Ques
 from backend.ports import Answerer
 from backend.query.abstain import abstention
 from backend.query.cite import Citations, render
+from backend.query.conflicts import Conflict, lead_in, touched
 from backend.query.generate import Drafted
 from backend.query.verify import Support
 
@@ -28,12 +29,14 @@ class Story:
     vectors: QueryVectors | None = None
     found: tuple[Passage, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     answerable: bool = False
     answer: str = ""
     outcome: Outcome = "answered"
     citations: Citations = field(default_factory=Citations)
     drafted: bool = False
     dropped: int = 0
+    opinions: int = 0
     tokens_before: int = 0
     tokens_after: int = 0
     model: str = ""
@@ -59,9 +62,13 @@ class Story:
         self.model, self.prompt = answerer.model, answerer.prompt
 
     def cite(self, drafted: Drafted, supports: Sequence[Support]) -> str:
-        """Add a verified sentence to the answer; return it as it is shown."""
+        """Add a verified sentence to the answer; return it as it is shown. The first that quotes a side of a conflict
+        is introduced as such."""
         self.citations, numbers = self.citations.cite(supports, self.evidence)
         text = render(drafted, numbers)
+        if conflict := touched(self.conflicts, self.evidence, supports):
+            self.conflicts = ()
+            text = f"\n\n{lead_in(conflict, self.evidence)}\n\n{text.lstrip()}"
         text = text if self.answer else text.lstrip()
         self.answer += text
         return text

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from backend.languages import STOP_WORDS as OTHER_STOP_WORDS
+from backend.languages import language_of
+
 _STOP_WORDS = (
     "a about above after again all also am an and any are as at be because been before being below between both "
     "but by can could did do does doing down during each few for from further had has have having he her here "
@@ -45,6 +48,9 @@ def fold(text: str) -> str:
     return _ACCENTS.sub("", unicodedata.normalize("NFKD", text.lower()))
 
 
+_OTHER_STOP_WORDS = {language: frozenset(map(fold, words)) for language, words in OTHER_STOP_WORDS.items()}
+
+
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Cut common English endings so that inflections meet; too light to merge different words often."""
@@ -76,8 +82,9 @@ def stems(text: str) -> frozenset[str]:
 @lru_cache(maxsize=8_192)
 def content_words(text: str) -> frozenset[str]:
     """Return the stems of the words that carry meaning."""
+    stop_words = STOP_WORDS | _OTHER_STOP_WORDS.get(language_of(text), frozenset())
     return frozenset(
-        stem(word) for word in tokens(text) if word not in STOP_WORDS and (len(word) > 1 or word.isdigit())
+        stem(word) for word in tokens(text) if word not in stop_words and (len(word) > 1 or word.isdigit())
     )
 
 

@@ -8,13 +8,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from backend.adapters.lancedb import LanceIndex
 from backend.domain import Chunk, ChunkVectors, Extracted, IndexedDocument, Metadata, Visibility
 from backend.ingest.split import split
 from backend.ports import Embedder
@@ -32,13 +35,14 @@ def evals_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question with what is known to be right."""
+    """One question with what is known to be right; `stale` are documents that others have superseded."""
 
     qid: str
     question: str
     answers: tuple[str, ...]
     gold: tuple[str, ...]
     answerable: bool = True
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ def _case(row: dict[str, object]) -> Case:
         answers=tuple(answer for answer in answers if answer),
         gold=tuple(str(one) for one in _many(row.get("gold_doc_ids"))),
         answerable=bool(row.get("answerable", True)),
+        stale=tuple(str(one) for one in _many(row.get("stale_doc_ids"))),
     )
 
 
@@ -106,7 +111,7 @@ def _metadata(row: dict[str, object]) -> Metadata:
         source=str(row.get("source") or ""),
         tags=tuple(str(tag) for tag in _many(row.get("tags")) or _many(row.get("topics"))),
         published_at=_date(dated),
-        custom={key: (str(row[key]),) for key in ("status", "company", "type") if row.get(key)},
+        custom={key: (str(row[key]),) for key in ("status", "company", "type", "python_version") if row.get(key)},
     )
 
 
@@ -148,6 +153,29 @@ async def embed_sources(
     return [_indexed(source, own, [next(loaded) for _ in own]) for source, own in zip(sources, chunks, strict=True)]
 
 
+@asynccontextmanager
+async def open_index(
+    sources: Sequence[Source], chunks: Sequence[Sequence[Chunk]], embedder: Embedder, cache: Path
+) -> AsyncIterator[LanceIndex]:
+    """Keep a real index of these documents in a folder that goes away with it."""
+    documents = await embed_sources(sources, chunks, embedder, cache)
+    async with index_of(documents, embedder) as index:
+        yield index
+
+
+@asynccontextmanager
+async def index_of(documents: Sequence[IndexedDocument], embedder: Embedder) -> AsyncIterator[LanceIndex]:
+    """Keep a real index of documents that are embedded already."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = await LanceIndex.open(folder, embedder.name, embedder.dimensions)
+        try:
+            await index.replace([document for document in documents if document.chunks])
+            await index.optimise()
+            yield index
+        finally:
+            await index.close()
+
+
 def _key(sources: Sequence[Source], chunks: Sequence[Sequence[Chunk]], embedder: Embedder) -> str:
     digest = hashlib.sha256(embedder.name.encode())
     for source, own in zip(sources, chunks, strict=True):
@@ -158,13 +186,16 @@ def _key(sources: Sequence[Source], chunks: Sequence[Sequence[Chunk]], embedder:
 
 
 def _save(path: Path, vectors: Sequence[ChunkVectors]) -> None:
+    """Write beside the place and move there: several evals may share the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(
-        path,
-        chunks=np.array([one.vector for one in vectors], np.float32),
-        sentences=np.concatenate([one.sentences for one in vectors]).astype(np.float16),
-        counts=np.array([len(one.sentences) for one in vectors]),
-    )
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        np.savez(
+            file,
+            chunks=np.array([one.vector for one in vectors], np.float32),
+            sentences=np.concatenate([one.sentences for one in vectors]).astype(np.float16),
+            counts=np.array([len(one.sentences) for one in vectors]),
+        )
+    Path(file.name).replace(path)
 
 
 def _load(path: Path) -> Iterator[ChunkVectors]:

@@ -1,182 +1,74 @@
-"""python -m tests.evals.run [SET…]: one table, a row per set, our retrieval and answers beside the naive baselines.
+"""python -m tests.evals.run [SET…]: one table per step of the story, our figures beside the naive and the published.
 
-The labelled sets are read from FOOTNOTE_EVALS; embeddings are cached in `<data>/evals/`. The yardsticks search plain
-windows of 190 words; ours searches what ingestion makes. Everything is in process and without an LLM.
+Each step's module says which labelled sets it can measure (`SETS`) and measures them (`report`). The sets are read from
+FOOTNOTE_EVALS; embeddings are cached in `<data>/evals/`. Everything is in process and without an LLM.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from time import perf_counter
+from typing import Protocol, cast
 
 from loguru import logger
 from rich.console import Console
 from rich.table import Table
 
-from backend.adapters.extractive import ExtractiveAnswerer
-from backend.adapters.lancedb import LanceIndex
 from backend.adapters.minilm import MiniLM
-from backend.domain import Chunk, Done, Passage, Query, Question, Run
-from backend.evaluate.metrics import holds_answer, mean, median, ndcg, recall
-from backend.query.pipeline import Pipeline
-from backend.query.retrieve import retrieve, rrf
 from backend.settings import Settings, load_settings
-from tests.evals.corpora import TEAM, Case, Source, embed_sources, load_cases, load_sources, split_source, windows
-from tests.fakes.state import FakeDocuments, FakeRuns
 
-SETS = ("tts_handbook", "anthropic_docs")
-DEPTH = 100
-OURS = 40
-"""Passages asked for, so that ten documents are among them."""
+STEPS = ("understand", "retrieve", "compress", "verify", "answers")
+"""Modules beside this one, in the order of the story."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Means over the questions that have gold documents."""
+class Step(Protocol):
+    """What each step's module offers."""
 
-    ndcg: float
-    recall: float
+    SETS: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"{self.ndcg:.3f} {self.recall:.3f}"
+    async def report(self, names: Sequence[str], embedder: MiniLM, cache: Path) -> list[Table]:
+        """Measure these sets, all of which are among `SETS`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """`recall` is the share of gold answers that the shown answer covers, `refused` of the answerable questions and
-    `declined` of the unanswerable ones how many were abstained from; `ms` is the median of the whole run."""
-
-    recall: float
-    refused: float
-    declined: float
-    words: float
-    kept: float
-    ms: float
+def steps() -> list[Step]:
+    """Return the steps' modules."""
+    paths = [f"tests.evals.{name}" for name in STEPS]
+    return [cast(Step, import_module(path)) for path in paths if find_spec(path)]
 
 
-async def evaluate(name: str, embedder: MiniLM, cache: Path) -> tuple[dict[str, Retrieval], Answers]:
-    """Measure one set."""
-    sources, cases = load_sources(name), load_cases(name)
-    plain = [windows(source.text) for source in sources]
-    async with _index(sources, plain, embedder, cache) as index:
-        found = await _baselines(index, embedder, cases)
-    chunks = [split_source(source, embedder) for source in sources]
-    async with _index(sources, chunks, embedder, cache) as index:
-        ours = [(await retrieve(Query(case.question, TEAM), index, embedder, limit=OURS)).passages for case in cases]
-        found = {"ours": _measure(cases, ours), **found}
-        return found, await _answers(index, embedder, cases)
-
-
-@asynccontextmanager
-async def _index(
-    sources: Sequence[Source], chunks: Sequence[Sequence[Chunk]], embedder: MiniLM, cache: Path
-) -> AsyncIterator[LanceIndex]:
-    documents = await embed_sources(sources, chunks, embedder, cache)
-    with tempfile.TemporaryDirectory() as folder:
-        index = await LanceIndex.open(folder, embedder.name, embedder.dimensions)
-        try:
-            await index.replace([document for document in documents if document.chunks])
-            await index.optimise()
-            yield index
-        finally:
-            await index.close()
-
-
-async def _baselines(index: LanceIndex, embedder: MiniLM, cases: Sequence[Case]) -> dict[str, Retrieval]:
-    by_vector, by_text = [], []
-    for case in cases:
-        query = Query(case.question, TEAM)
-        vectors = await embedder.embed_query(case.question)
-        by_vector.append(await index.search_vector(query, vectors.search, limit=DEPTH))
-        by_text.append(await index.search_text(query, case.question, limit=DEPTH))
-    fused = [rrf(vector, text) for vector, text in zip(by_vector, by_text, strict=True)]
-    return {
-        "RRF": _measure(cases, fused),
-        "BM25": _measure(cases, by_text),
-        "vector": _measure(cases, by_vector),
-    }
-
-
-def _measure(cases: Sequence[Case], rankings: Sequence[Sequence[Passage]]) -> Retrieval:
-    pairs = [
-        ([passage.document_id for passage in ranking], case.gold)
-        for case, ranking in zip(cases, rankings, strict=True)
-        if case.gold
-    ]
-    return Retrieval(
-        mean([ndcg(ranking, gold, 10) for ranking, gold in pairs]),
-        mean([recall(ranking, gold, 5) for ranking, gold in pairs]),
-    )
-
-
-async def _answers(index: LanceIndex, embedder: MiniLM, cases: Sequence[Case]) -> Answers:
-    pipeline = Pipeline(index, embedder, FakeDocuments(), FakeRuns(), ExtractiveAnswerer())
-    runs = [(case, await _run(pipeline, case)) for case in cases]
-    answerable = [(case, run) for case, run in runs if case.answerable and case.answers]
-    before = sum(run.metadata.tokens_before for _, run in runs)
-    return Answers(
-        recall=mean([run.outcome == "answered" and holds_answer(run.answer, case.answers) for case, run in answerable]),
-        refused=mean([run.outcome == "abstained" for case, run in runs if case.answerable]),
-        declined=mean([run.outcome == "abstained" for case, run in runs if not case.answerable]),
-        words=mean([len(run.answer.split()) for _, run in answerable]),
-        kept=sum(run.metadata.tokens_after for _, run in runs) / before if before else 0.0,
-        ms=median([run.metadata.total_ms for _, run in runs]),
-    )
-
-
-async def _run(pipeline: Pipeline, case: Case) -> Run:
-    events = [event async for event in pipeline.answer(Question(case.question, TEAM), case.qid)]
-    assert isinstance(events[-1], Done)
-    return events[-1].run
-
-
-def _table(rows: Sequence[tuple[str, dict[str, Retrieval], Answers]]) -> Table:
-    table = Table(title="nDCG@10 and R@5 by document; answers by quoting alone")
-    headings = (
-        "set",
-        "ours",
-        "RRF",
-        "BM25",
-        "vector",
-        "answer recall",
-        "refused",
-        "declined",
-        "words",
-        "kept",
-        "ms p50",
-    )
-    for heading in headings:
-        table.add_column(heading)
-    for name, found, answers in rows:
-        table.add_row(
-            name,
-            *(str(found[way]) for way in ("ours", "RRF", "BM25", "vector")),
-            f"{answers.recall:.3f}",
-            f"{answers.refused:.3f}",
-            f"{answers.declined:.3f}",
-            f"{answers.words:.0f}",
-            f"{answers.kept:.2f}",
-            f"{answers.ms:.0f}",
-        )
-    return table
+def unknown(names: Sequence[str]) -> list[str]:
+    """Return those names that no step can measure."""
+    known = {name for step in steps() for name in step.SETS}
+    return [name for name in names if name not in known]
 
 
 async def main(names: Sequence[str], settings: Settings) -> None:
-    """Measure the sets and print the table."""
-    cache = settings.data_dir / "evals"
+    """Measure the named sets, or all, and print each step's tables as soon as they are there."""
+    cache, console = settings.data_dir / "evals", Console(width=160)
     embedder = await asyncio.to_thread(MiniLM.open, settings.model_dir, cache, settings.embedding_threads)
     try:
-        rows = [(name, *await evaluate(name, embedder, cache)) for name in names]
+        for step in steps():
+            wanted = [name for name in step.SETS if not names or name in names]
+            if wanted:
+                await _print(step, wanted, embedder, cache, console)
     finally:
         embedder.close()
-    Console(width=150).print(_table(rows))
+
+
+async def _print(step: Step, names: Sequence[str], embedder: MiniLM, cache: Path, console: Console) -> None:
+    began = perf_counter()
+    for table in await step.report(names, embedder, cache):
+        console.print(table)
+    console.print(f"{perf_counter() - began:.0f} s\n", style="dim")
 
 
 if __name__ == "__main__":
     logger.remove()
-    asyncio.run(main(sys.argv[1:] or SETS, load_settings()))
+    if strangers := unknown(sys.argv[1:]):
+        sys.exit(f"No step measures {', '.join(strangers)}.")
+    asyncio.run(main(sys.argv[1:], load_settings()))

@@ -22,6 +22,7 @@ from backend.domain import (
     Visibility,
 )
 from backend.errors import LLMUnavailable
+from backend.query.proposal import Proposal
 from backend.sentences import sentence_spans
 from tests.fakes.embedder import HashEmbedder
 from tests.fakes.index import FakeIndex
@@ -124,16 +125,20 @@ class ScriptedAnswerer:
 
 
 @dataclass
-class ScriptedRewriter:
-    """Rewrites every question to `text`; waits forever where `stuck`."""
+class ScriptedReader:
+    """Reads every question as `proposal`; waits forever where `stuck`."""
 
-    text: str = ""
+    proposal: Proposal = field(default_factory=lambda: Proposal(""))
     stuck: bool = False
     fault: LLMUnavailable | None = None
+    asked: list[str] = field(default_factory=list)
 
-    async def rewrite(self, question: str, history: Sequence[Turn]) -> str:
+    async def read(
+        self, question: str, history: Sequence[Turn], fields: Mapping[str, Sequence[str]], now: datetime
+    ) -> Proposal:
+        self.asked.append(question)
         if self.stuck:
             await asyncio.Event().wait()
         if self.fault:
             raise self.fault
-        return self.text
+        return self.proposal

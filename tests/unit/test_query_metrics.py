@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from backend.evaluate.metrics import auroc, coverage, holds_answer, median, ndcg, recall
+from backend.evaluate.metrics import Judgement, auroc, coverage, holds_answer, judgement, median, ndcg, recall
 
 
 def test_ndcg_is_one_for_a_perfect_ranking_and_discounts_by_rank() -> None:
@@ -27,3 +27,9 @@ def test_auroc_counts_ties_as_half() -> None:
     assert auroc([1, 1], [True, False]) == 0.5
     assert math.isnan(auroc([1], [True]))
     assert median([3, 1, 2]) == 2
+
+
+def test_decisions_are_compared_with_labels() -> None:
+    found = judgement([True, True, False, False], [True, False, True, False])
+    assert found == Judgement(0.5, 0.5, 0.5, 0.5)
+    assert judgement([False], [True]) == Judgement(0.0, 0.0, 0.0, 0.0)

@@ -1,7 +1,8 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from time import perf_counter
 
 import pytest
@@ -16,6 +17,7 @@ from backend.domain import (
     Done,
     Event,
     Found,
+    Metadata,
     Question,
     Run,
     Understood,
@@ -203,6 +205,48 @@ async def test_a_search_generates_nothing() -> None:
     query, evidence, metadata = await (await _pipeline(llm)).search(QUESTION)
     assert query.text == QUESTION.text
     assert [(one.n, one.passage.title) for one in evidence] == [(1, "Passwords"), (2, "Badges")]
-    assert [one.text for one in evidence] == ["KeePassXC is the recommended password manager.", ""]
+    assert [one.text for one in evidence] == [TEXTS["Passwords"], ""]
     assert llm.asked == []
     assert metadata.search_ms > 0
+
+
+@dataclass
+class _Opinion:
+    says: bool | None
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    async def supports(self, sentence: str, quotes: Sequence[str]) -> bool | None:
+        self.asked.append((sentence, list(quotes)))
+        return self.says
+
+
+@pytest.mark.parametrize(("says", "outcome"), [(True, "answered"), (False, "abstained"), (None, "abstained")])
+async def test_a_second_opinion_decides_on_a_doubtful_sentence(says: bool | None, outcome: str) -> None:
+    opinion = _Opinion(says)
+    llm = ScriptedAnswerer(["The manager that staff should pick for a password is KeePassXC [1]."])
+    run = _run(await _tell(replace(await _pipeline(llm), opinion=opinion)))
+    assert run.outcome == outcome
+    ((sentence, quotes),) = opinion.asked
+    assert sentence.startswith("The manager")
+    assert quotes == ["KeePassXC is the recommended password manager."]
+
+
+async def test_second_opinions_are_asked_for_doubtful_sentences_only_and_at_most_a_few() -> None:
+    opinion = _Opinion(True)
+    doubtful = ["The manager that staff should pick for a password is KeePassXC [1]. "] * 9
+    sure = ["KeePassXC is the recommended password manager [1]. ", "It costs 40 euros [1]. "]
+    await _tell(replace(await _pipeline(ScriptedAnswerer([*sure, *doubtful])), opinion=opinion))
+    assert len(opinion.asked) == Knobs().opinions
+
+
+async def test_documents_that_disagree_are_introduced_with_their_dates() -> None:
+    texts = {
+        "Policy 2022": "Employees work two days per week from the office.",
+        "Policy 2023": "Employees work three days per week from the office.",
+    }
+    dated = {title: Metadata(published_at=datetime(int(title[-4:]), 5, 1, tzinfo=UTC)) for title in texts}
+    question = Question("How many days per week do employees work from the office?", TEAM)
+    run = _run(await _tell(await _pipeline(index=await index_of(texts, metadata=dated)), question))
+    lead, *sides = run.answer.split("\n\n")
+    assert lead == "The documents disagree here: “Policy 2023” (1 May 2023) and “Policy 2022” (1 May 2022)."
+    assert [side.split(" days")[0] for side in sides] == ["Employees work three", "Employees work two"]

@@ -1,16 +1,14 @@
 from dataclasses import replace
 from itertools import pairwise
-from time import perf_counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from backend.domain import Audience, Chunk, IndexedDocument, Metadata, Query, Visibility
 from backend.errors import IndexUnavailable
-from backend.query.abstain import abstention, confidence
-from backend.query.compress import compress
-from backend.query.retrieve import PER_DOCUMENT, beside, fuse, retrieve, rrf, spread
+from backend.query.abstain import confidence
+from backend.query.fuse import PER_DOCUMENT, fuse, rrf, spread
+from backend.query.parents import beside
+from backend.query.retrieve import retrieve
 from backend.sentences import sentence_spans
 from tests.fakes.embedder import HashEmbedder
 from tests.fakes.index import FakeIndex
@@ -57,7 +55,7 @@ def test_rrf_is_the_sum_of_reciprocal_ranks() -> None:
 
 def test_a_passage_that_one_side_alone_found_is_kept() -> None:
     vector_only, text_only = passage_of("Leave.", chunk_id="a"), passage_of("Badge E-1234.", chunk_id="b")
-    fused = fuse("E-1234", vector_of("E-1234"), [vector_only], [text_only])
+    fused = fuse("E-1234", vector_of("E-1234"), [[vector_only]], [[text_only]], full=60)
     assert {passage.chunk_id for passage in fused} == {"a", "b"}
 
 
@@ -73,59 +71,10 @@ def test_neighbours_are_of_the_same_section_only() -> None:
     found = replace(passage_of("x.", chunk_id="a"), section_id="s", position=4)
     near = replace(found, chunk_id="n", position=5)
     far, other = replace(found, chunk_id="f", position=7), replace(found, chunk_id="o", position=3, section_id="t")
-    assert [passage.chunk_id for passage in beside([found], [found, near, far, other])] == ["n"]
+    assert [passage.chunk_id for passage in beside([found], [found, near, far, other], budget=100)] == ["n"]
 
 
 LONG = "Parental leave is 20 weeks. The canteen opens at noon. Lunch costs five euros. Leave must be requested early."
-
-
-def test_sentences_that_do_not_bear_are_dropped_and_order_is_kept() -> None:
-    question = "How long is parental leave?"
-    (evidence,) = compress(question, vector_of(question), [passage_of(LONG)], budget=500)
-    assert evidence.kept[0] == 0
-    assert "canteen" not in evidence.text
-    assert list(evidence.kept) == sorted(evidence.kept)
-
-
-def test_the_budget_holds_but_never_leaves_nothing() -> None:
-    question = "How long is parental leave?"
-    (evidence,) = compress(question, vector_of(question), [passage_of(LONG)], budget=1)
-    assert evidence.text == "Parental leave is 20 weeks."
-
-
-def test_a_sentence_said_twice_is_kept_once() -> None:
-    question = "How long is parental leave?"
-    twice = [passage_of("Parental leave is 20 weeks.", chunk_id=name) for name in ("a", "b")]
-    assert len(compress(question, vector_of(question), twice, budget=500)) == 1
-
-
-def test_a_table_row_keeps_its_header() -> None:
-    table = passage_of("| Office | Badge day |\n|---|---|\n| Berlin | Monday |\n| Paris | Tuesday |")
-    question = "On which day are badges made in Paris?"
-    (evidence,) = compress(question, vector_of(question), [table], budget=12)
-    assert "| Office | Badge day |" in evidence.text
-    assert "Paris" in evidence.text
-
-
-@given(st.lists(st.text(alphabet="abc .\n|-", max_size=60), max_size=6), st.integers(1, 60))
-def test_evidence_is_numbered_from_one_and_holds_only_words_of_its_passage(texts: list[str], budget: int) -> None:
-    passages = [passage_of(text, chunk_id=str(n)) for n, text in enumerate(texts)]
-    evidence = compress("abc cab", vector_of("abc cab"), passages, budget=budget)
-    assert [one.n for one in evidence] == list(range(1, len(evidence) + 1))
-    for one in evidence:
-        assert all(one.passage.text[slice(*one.passage.sentences[index])] in one.text for index in one.kept)
-
-
-def test_twenty_passages_are_compressed_quickly() -> None:
-    passages = [passage_of(f"{LONG} Item {n} of the list is here. " * 2, chunk_id=str(n)) for n in range(20)]
-    question = "How long is parental leave?"
-    vector = vector_of(question)
-    times = []
-    for _ in range(5):
-        began = perf_counter()
-        compress(question, vector, passages, budget=1500)
-        times.append(perf_counter() - began)
-    assert min(times) < 0.05  # measured: about 4 ms; this machine may be busy
 
 
 def test_confidence_tells_near_from_far() -> None:
@@ -133,9 +82,3 @@ def test_confidence_tells_near_from_far() -> None:
     near, far = "How long is parental leave?", "Who won the football championship?"
     assert confidence(near, vector_of(near), evidence) > confidence(far, vector_of(far), evidence)
     assert confidence(near, vector_of(near), ()) == 0
-
-
-def test_an_abstention_names_up_to_three_documents_once_each() -> None:
-    passages = [passage_of("x.", title=title) for title in ("A", "A", "B", "C", "D")]
-    assert abstention(passages).endswith("“A”, “B”, “C”.")
-    assert "found nothing" in abstention([])
