@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from itertools import count
 
-SETTLE = 0.025
-"""Seconds that an idle key waits before its first turn: messages that arrive together are recorded in any order."""
+SETTLE = 0.1
+"""Seconds that an idle key waits before its first turn, unless nothing can precede it: messages that arrive together
+are recorded in any order."""
 
 
 class ThreadOrder:
@@ -21,20 +22,20 @@ class ThreadOrder:
         self._count = count()
 
     @asynccontextmanager
-    async def turn(self, key: Hashable, position: tuple[int, str]) -> AsyncIterator[None]:
-        """Wait for this key's turn, then for a slot."""
-        await self._enter(key, position)
+    async def turn(self, key: Hashable, position: tuple[int, str], *, first: bool = False) -> AsyncIterator[None]:
+        """Wait for this key's turn, then for a slot. `first`: nothing of this key can come before it."""
+        await self._enter(key, position, 0.0 if first else SETTLE)
         try:
             async with self._slots:
                 yield
         finally:
             self._leave(key)
 
-    async def _enter(self, key: Hashable, position: tuple[int, str]) -> None:
+    async def _enter(self, key: Hashable, position: tuple[int, str], settle: float) -> None:
         loop = asyncio.get_running_loop()
         if key not in self._waiting:
             self._waiting[key] = []
-            loop.call_later(SETTLE, self._leave, key)
+            loop.call_later(settle, self._leave, key)
         admitted = loop.create_future()
         heapq.heappush(self._waiting[key], (position, next(self._count), admitted))
         try:

@@ -30,7 +30,7 @@ class TurnJob:
 
     async def attempt(self, payload: Payload) -> None:
         turn = read_turn(payload)
-        async with self.order.turn(turn.thread, position(turn.ts)):
+        async with self.order.turn(turn.thread, position(turn.ts), first=turn.ts == turn.thread_ts):
             await self.conversation.answer(turn)
 
     async def give_up(self, payload: Payload) -> None:
