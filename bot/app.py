@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +19,22 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tenacity import retry, retry_if_exception_type, wait_exponential
 
 from bot.client import Backend
+from bot.collection_jobs import CancelJob, CollectionJob
 from bot.conversation import Conversation, Running
 from bot.directory import Directory
-from bot.documents import DocsJob, HomeJob, IngestJob, Shelf
+from bot.documents import DocsJob, HomeJob, Shelf
 from bot.durable import DELAYS, Job, open_durable
 from bot.feedback import FeedbackJob
+from bot.ingest import IngestJob
 from bot.listeners import Listeners
+from bot.notices import NoticeJob, watch_notices
 from bot.order import ThreadOrder
 from bot.sandbox import Sandbox
 from bot.settings import PROJECT, Settings, SettingsError
 from bot.slack import Slack, SlackRefused, SlackUnavailable, build_web_client
 from bot.store import Store, build_engine
 from bot.stream import Pace
+from bot.thread_jobs import ThreadChangeJob, ThreadJob, Threads
 from bot.turns import TurnJob
 from bot.welcome import ingest_welcome
 
@@ -85,8 +89,9 @@ async def open_bot(settings: Settings, *, delays: Sequence[float] = DELAYS) -> A
         app = _build_app(web_client, workspace)
         Listeners(durable, store, running, team, bot_user).register(app)
         port = await _listen(stack, settings, workspace, app)
+        _open_task(stack, watch_notices(backend, durable, team, settings.notices_every))
         if page is not None:
-            _open_welcome(stack, backend, team)
+            _open_task(stack, ingest_welcome(backend, PROJECT, team))
         yield Bot(team, bot_user, page, port)
 
 
@@ -140,13 +145,19 @@ def _jobs(
         allow_external=settings.allow_external,
         timeout=settings.answer_timeout,
     )
-    shelf = Shelf(backend, directory)
+    shelf = Shelf(backend, directory, store)
+    threads = Threads(slack, directory, bot_user)
     return [
         TurnJob(conversation, ThreadOrder(settings.concurrent_turns)),
         FeedbackJob(backend, store, ThreadOrder(settings.concurrent_turns)),
-        IngestJob(slack, backend, store),
+        IngestJob(slack, backend, store, directory, settings.allow_external),
+        CollectionJob(slack, backend, store, directory, settings.allow_external),
+        CancelJob(slack, backend),
+        ThreadJob(slack, backend, store, threads, settings.allow_external),
+        ThreadChangeJob(backend, store, threads),
         DocsJob(shelf, slack),
         HomeJob(shelf, slack),
+        NoticeJob(slack, backend, store),
     ]
 
 
@@ -178,9 +189,9 @@ async def _listen(stack: AsyncExitStack, settings: Settings, workspace: Workspac
     return port
 
 
-def _open_welcome(stack: AsyncExitStack, backend: Backend, team: str) -> None:
-    """Ingest the welcome documents beside everything else; ended, if need be, when the bot closes."""
-    task = asyncio.create_task(ingest_welcome(backend, PROJECT, team))
+def _open_task(stack: AsyncExitStack, work: Coroutine[object, object, object]) -> None:
+    """Do something beside everything else; ended, if need be, when the bot closes."""
+    task = asyncio.create_task(work)
 
     async def end() -> None:
         task.cancel()

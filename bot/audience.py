@@ -25,6 +25,7 @@ class Person(msgspec.Struct, frozen=True):
     guest: bool = False
     stranger: bool = False
     bot: bool = False
+    name: str = ""
     time_zone: str | None = None
 
 
@@ -63,4 +64,13 @@ def refusal(turn: Turn, channel: Channel | None, person: Person | None) -> str |
             "This channel is shared with another workspace, so I don't answer from our documents here. "
             "Ask me in a direct message or with `/ask`."
         )
+    return None
+
+
+def refusal_to_ingest(person: Person | None) -> str | None:
+    """Return why this person adds nothing to the documents, as a sentence for them alone, or None."""
+    if person is None:
+        return "I couldn't check who you are, so I haven't added anything. Please try again in a minute."
+    if person.guest or person.stranger:
+        return "Only members of this workspace can add documents."
     return None

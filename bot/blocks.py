@@ -197,13 +197,29 @@ def document_line(document: Document) -> str:
     """Return one document: title, status, what is wrong with it, who may read it."""
     title = linked(shortened(document.title or document.url or document.document_id, 100), opened_at(document.url, ""))
     facts = [STATUS_WORDS[document.status]]
-    if document.status == "ready":
+    if document.same_as:
+        facts.append(f"the same as {_named(document.same_as_title or document.same_as)}")
+    elif document.status == "ready":
         facts.append(counted(document.chunks, "chunk"))
+    if document.similar_to:
+        facts.append(f"nearly the same as {_named(document.similar_to_title or document.similar_to)}")
     if document.visibility != "team":
         facts.append("only here" if document.visibility.startswith("channel:") else "only you")
     facts.append(document.updated_at[:10])
+    if document.checked_at:
+        facts.append(f"checked {document.checked_at[:10]}{_how_often(document.refresh_days)}")
     line = f"{title}\n{' · '.join(facts)}"
     return f"{line}\n>{escaped(shortened(document.reason, 400))}" if document.reason else line
+
+
+def _named(title: str) -> str:
+    return f"“{escaped(shortened(title, 60))}”"
+
+
+def _how_often(refresh_days: int | None) -> str:
+    if refresh_days is None:
+        return ""
+    return ", every day" if refresh_days == 1 else f", every {refresh_days} days"
 
 
 def document_blocks(documents: Sequence[Document], heading: str) -> list[Block]:
@@ -217,15 +233,28 @@ def document_blocks(documents: Sequence[Document], heading: str) -> list[Block]:
 
 
 def _document_buttons(document: Document) -> Block:
+    refresh = _button("Refresh", "document_refresh", document.document_id)
+    remove = _remove_button(document.document_id)
+    return {"type": "actions", "elements": [refresh, remove] if document.url else [remove]}
+
+
+def remove_button(document_id: str) -> Block:
+    """Return the one button that takes a document out again."""
+    return {"type": "actions", "elements": [_remove_button(document_id)]}
+
+
+def cancel_button(action: str, value: str) -> Block:
+    return {"type": "actions", "elements": [_button("Cancel", action, value) | {"style": "danger"}]}
+
+
+def _remove_button(document_id: str) -> Block:
     confirm = {
         "title": {"type": "plain_text", "text": "Remove this document?"},
         "text": {"type": "plain_text", "text": "It leaves every answer at once."},
         "confirm": {"type": "plain_text", "text": "Remove"},
         "deny": {"type": "plain_text", "text": "Keep"},
     }
-    refresh = _button("Refresh", "document_refresh", document.document_id)
-    remove = _button("Remove", "document_remove", document.document_id) | {"style": "danger", "confirm": confirm}
-    return {"type": "actions", "elements": [refresh, remove] if document.url else [remove]}
+    return _button("Remove", "document_remove", document_id) | {"style": "danger", "confirm": confirm}
 
 
 def _button(text: str, action: str, value: str) -> Block:

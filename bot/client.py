@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import IO, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
 from backend.schema import (
+    LIMIT_REACHED,
+    Collection,
+    CollectionReply,
+    CollectionRequest,
     Document,
     DocumentsReply,
     DoneEvent,
@@ -19,6 +23,8 @@ from backend.schema import (
     HealthReply,
     IngestReply,
     IngestRequest,
+    Notice,
+    NoticesReply,
     Problem,
     QueryRequest,
     QueryStreamEvent,
@@ -28,6 +34,7 @@ from backend.schema import (
 Reply = TypeVar("Reply")
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=5, sock_connect=5)
+UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=300, connect=5, sock_connect=5)
 STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5, sock_connect=5, sock_read=45)
 """The backend sends a comment every 15 seconds, so three missed ones mean that it is gone."""
 DOWN = {429, 502, 503, 504}
@@ -110,6 +117,26 @@ class Backend:
     async def ingest(self, request: IngestRequest) -> IngestReply:
         return await self._call("POST", "/ingest", IngestReply, body=request)
 
+    async def ingest_file(self, request: IngestRequest, content: IO[bytes], *, name: str, mimetype: str) -> IngestReply:
+        """Hand a file in, streamed, as a form with the fields of `request` beside it. Closes `content`."""
+        form = aiohttp.FormData()
+        for field, value in msgspec.structs.asdict(request).items():
+            if value not in (None, {}):
+                form.add_field(field, value if isinstance(value, str) else msgspec.json.encode(value).decode())
+        form.add_field("file", content, filename=name, content_type=mimetype or "application/octet-stream")
+        async with self._request("POST", "/ingest", form=form, timeout=UPLOAD_TIMEOUT) as response:
+            return await _decoded(response, IngestReply)
+
+    async def collect(self, request: CollectionRequest) -> CollectionReply:
+        return await self._call("POST", "/collections", CollectionReply, body=request)
+
+    async def collection(self, team: str, collection_id: str) -> Collection:
+        return await self._call("GET", f"/collections/{_segment(collection_id)}", Collection, query={"team": team})
+
+    async def cancel_collection(self, team: str, collection_id: str) -> None:
+        async with self._request("DELETE", f"/collections/{_segment(collection_id)}", query={"team": team}):
+            pass
+
     async def documents(
         self, team: str, *, text: str = "", limit: int = 50, cursor: str | None = None
     ) -> DocumentsReply:
@@ -127,6 +154,19 @@ class Backend:
     async def refresh(self, team: str, document_id: str) -> IngestReply:
         path = f"/documents/{_segment(document_id)}/refresh"
         return await self._call("POST", path, IngestReply, query={"team": team})
+
+    async def notices(self, team: str) -> tuple[Notice, ...]:
+        """Return what people are to be told."""
+        return (await self._call("GET", "/notices", NoticesReply, query={"team": team})).notices
+
+    async def strike_notice(self, team: str, notice_id: str) -> None:
+        """Say that a notice was told; one that is struck off already is as good."""
+        try:
+            async with self._request("DELETE", f"/notices/{_segment(notice_id)}", query={"team": team}):
+                pass
+        except BackendProblem as error:
+            if error.problem.status != 404:
+                raise
 
     async def rate(self, feedback: FeedbackRequest) -> None:
         async with self._request("POST", "/feedback", body=feedback):
@@ -152,10 +192,7 @@ class Backend:
         query: Mapping[str, str] | None = None,
     ) -> Reply:
         async with self._request(method, path, body=body, query=query) as response:
-            try:
-                return msgspec.json.decode(await response.read(), type=shape)
-            except msgspec.DecodeError as error:
-                raise BackendUnavailable(f"not a reply of ours: {error}") from None
+            return await _decoded(response, shape)
 
     @asynccontextmanager
     async def _request(
@@ -164,11 +201,14 @@ class Backend:
         path: str,
         *,
         body: msgspec.Struct | None = None,
+        form: aiohttp.FormData | None = None,
         query: Mapping[str, str] | None = None,
         timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - handed to aiohttp, which owns the deadline
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"X-API-Key": self._api_key() or "", "Content-Type": "application/json"}
-        content = msgspec.json.encode(body) if body is not None else None
+        headers = {"X-API-Key": self._api_key() or ""}
+        if form is None:
+            headers["Content-Type"] = "application/json"
+        content = form if body is None else msgspec.json.encode(body)
         given = {name: value for name, value in (query or {}).items() if value}
         try:
             async with self._session.request(
@@ -180,17 +220,29 @@ class Backend:
             raise BackendUnavailable(type(error).__name__) from error
 
 
+async def _decoded(response: aiohttp.ClientResponse, shape: type[Reply]) -> Reply:
+    try:
+        return msgspec.json.decode(await response.read(), type=shape)
+    except msgspec.DecodeError as error:
+        raise BackendUnavailable(f"not a reply of ours: {error}") from None
+
+
 async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
     if response.status < 400:
         return
     content = await response.read()
-    if response.status in DOWN:
+    problem = _problem(response.status, content)
+    if response.status in DOWN and problem.type != LIMIT_REACHED:
         raise BackendUnavailable(f"status {response.status}")
+    raise BackendProblem(problem)
+
+
+def _problem(status: int, content: bytes) -> Problem:
     try:
-        raise BackendProblem(msgspec.json.decode(content, type=Problem))
+        return msgspec.json.decode(content, type=Problem)
     except msgspec.DecodeError:
-        detail = f"The document service answered with status {response.status}."
-        raise BackendProblem(Problem(title="Problem", status=response.status, detail=detail)) from None
+        detail = f"The document service answered with status {status}."
+        return Problem(title="Problem", status=status, detail=detail)
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[QueryStreamEvent, None]:

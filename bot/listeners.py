@@ -15,13 +15,22 @@ from loguru import logger
 from slack_bolt.async_app import AsyncApp
 
 from bot.blocks import ASK_PLAINLY, FEEDBACK
-from bot.commands import CommandError, read_ingest
+from bot.collection_jobs import CANCEL
+from bot.commands import CommandError, ingest_job, read_ingest
 from bot.conversation import Running
 from bot.durable import Durable, Payload
 from bot.feedback import rating_of, read_button
+from bot.files import files_of
+from bot.ingest import payload_of_wish
 from bot.store import Store
-from bot.thread import Turn, is_for_others, is_human, turn_of_button, turn_of_command, turn_of_event
+from bot.thread import Turn, is_for_others, is_human, mentions, position, turn_of_button, turn_of_command, turn_of_event
+from bot.thread_document import ThreadChange, change_of
+from bot.thread_jobs import payload_of_change
 from bot.turns import write_turn
+from bot.wish import read_wish
+
+INGEST_THREAD = "ingest_thread"
+"""The callback id of the message shortcut, as in the manifest."""
 
 Body = Mapping[str, Any]
 Ack = Callable[..., Awaitable[Any]]
@@ -43,12 +52,14 @@ class Listeners:
         app.event("reaction_removed")(self.reaction_removed)
         app.event("app_home_opened")(self.home_opened)
         app.event("agent_session_stopped")(self.session_stopped)
+        app.shortcut(INGEST_THREAD)(self.ingest_thread)
         app.command("/ask")(self.ask)
         app.command("/ingest")(self.ingest)
         app.command("/docs")(self.docs)
         app.action(FEEDBACK)(self.feedback_button)
         app.action(ASK_PLAINLY)(self.ask_plainly)
         app.action(re.compile("^document_(remove|refresh)$"))(self.document_button)
+        app.action(CANCEL)(self.cancel_collection)
         app.event(re.compile(".*"))(self.nothing)
         app.action(re.compile(".*"))(self.acknowledge)
         app.error(self.failed)
@@ -57,11 +68,25 @@ class Listeners:
 
     async def mention(self, event: Body) -> None:
         if is_human(event):
-            await self._record_turn(turn_of_event(event, self.team))
+            await self._record_message(event)
 
     async def message(self, event: Body) -> None:
-        if is_human(event) and await self._is_for_us(event):
-            await self._record_turn(turn_of_event(event, self.team))
+        if is_human(event):
+            if await self._is_for_us(event):
+                await self._record_message(event)
+        elif (change := change_of(event, self.bot_user)) is not None:
+            await self._record_change(change)
+
+    async def _record_message(self, event: Body) -> None:
+        """Record what a message is to us: a wish to ingest, which must be addressed to us, or else a question."""
+        turn = turn_of_event(event, self.team)
+        files = files_of(event)
+        wish = read_wish(turn.text, self.bot_user, has_files=bool(files))
+        if wish is None or not (turn.place == "direct" or mentions(turn.text, self.bot_user)):
+            await self._record_turn(turn)
+            return
+        payload = payload_of_wish(turn, wish, files)
+        await self.durable.record(ingest_job(wish), payload["key"], payload)
 
     async def _is_for_us(self, event: Body) -> bool:
         """Whether a message without a mention asks us: in a direct message always, else as a reply in our thread."""
@@ -100,8 +125,35 @@ class Listeners:
             await ack(response_type="ephemeral", text=str(error))
             return
         key = f"ingest:{command['trigger_id']}"
-        await self.durable.record("ingest", key, self._command_payload(command) | {"key": key})
+        payload = self._command_payload(command) | {"key": key}
+        await self.durable.record(ingest_job(payload["text"]), key, payload)
         await ack()
+
+    async def ingest_thread(self, ack: Ack, body: Body) -> None:
+        message = body["message"]
+        payload = {
+            "key": f"thread:{body['trigger_id']}",
+            "team": self.team,
+            "channel": str(body["channel"]["id"]),
+            "thread_ts": str(message.get("thread_ts") or message["ts"]),
+            "until_ts": str(body["action_ts"]),
+            "user": str(body["user"]["id"]),
+            "response_url": str(body["response_url"]),
+        }
+        await self.durable.record("thread", payload["key"], payload)
+        await ack()
+
+    async def _record_change(self, change: ThreadChange) -> None:
+        """Have a thread's document follow an edit or deletion of what it holds."""
+        thread = await self.store.thread(self.team, change.channel, change.thread_ts)
+        if thread is None or position(change.ts) > position(thread.until_ts):
+            return
+        number = await self.store.count_change(thread)
+        await self.durable.record(
+            "thread-change",
+            f"{thread.document_id}:{thread.until_ts}:{number}",
+            payload_of_change(self.team, change, number),
+        )
 
     async def docs(self, ack: Ack, command: Mapping[str, str]) -> None:
         await self.durable.record("docs", f"docs:{command['trigger_id']}", self._command_payload(command))
@@ -118,6 +170,15 @@ class Listeners:
             "response_url": str(body["response_url"]),
         }
         await self.durable.record("docs", f"docs:{body['trigger_id']}", payload)
+        await ack()
+
+    async def cancel_collection(self, ack: Ack, body: Body, action: Body) -> None:
+        payload = {
+            "team": self.team,
+            "collection_id": str(action["value"]),
+            "response_url": str(body["response_url"]),
+        }
+        await self.durable.record("collection-cancel", f"cancel:{body['trigger_id']}", payload)
         await ack()
 
     def _command_payload(self, command: Mapping[str, str]) -> Payload:

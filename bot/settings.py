@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     concurrent_turns: Annotated[int, Field(ge=1, le=256)] = 16
     answer_timeout: Annotated[float, Field(gt=0)] = 240.0
     """Seconds from asking the backend to its last event."""
+    notices_every: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds between looks for what the backend has people told."""
     stop_timeout: Annotated[float, Field(ge=0)] = 15.0
     """Seconds that answers in flight get at shutdown; what is left is resumed at the next start."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
+from urllib.parse import urljoin
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -16,14 +17,21 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.audience import Channel, Person
-from bot.thread import Message, readable_text
+from bot.files import SharedFile, files_of, is_sign_in_page, may_have_token
+from bot.thread import Message, position, readable_text
+from bot.thread_document import ThreadMessage
 
 Block: TypeAlias = dict[str, Any]
 """Block Kit and stream chunks, as Slack's JSON has them."""
 
 TRANSIENT = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
+DOWNLOAD_REDIRECTS = 3
+REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REPLIES = 200
 """Messages of a thread that are read for its history: one call."""
+MAX_THREAD = 1_000
+"""Messages of a thread that becomes a document."""
 
 
 class SlackRefused(Exception):
@@ -154,13 +162,66 @@ class Slack:
         with translated():
             await self._client.views_publish(user_id=user, view={"type": "home", "blocks": list(blocks)})
 
+    # --------------------------------------------------------------------------------------------------- files
+
+    async def download(self, file: SharedFile, into: IO[bytes], *, limit: int) -> None:
+        """Stream a file's content into `into`, at most `limit` bytes. Our token goes to Slack and to nobody else.
+
+        Raises:
+            SlackRefused: also with codes of our own: `not_on_slack`, `too_large`, and `missing_scope` where Slack
+                shows its sign-in page in place of the file.
+        """
+        url = file.url
+        for _ in range(DOWNLOAD_REDIRECTS + 1):
+            if not may_have_token(url, self._client.base_url):
+                raise SlackRefused("not_on_slack")
+            headers = {"Authorization": f"Bearer {self._client.token}"}
+            with translated():
+                async with self._session.get(
+                    url, headers=headers, allow_redirects=False, timeout=DOWNLOAD_TIMEOUT
+                ) as response:
+                    if response.status not in REDIRECTS:
+                        await _receive(response, file, into, limit)
+                        return
+                    url = urljoin(url, response.headers.get("Location", ""))
+        raise SlackRefused("too_many_redirects")
+
     # -------------------------------------------------------------------------------------------------- lookups
+
+    async def message(self, channel: str, ts: str) -> tuple[str, tuple[SharedFile, ...]]:
+        """Return the text and the files of the message that begins a thread, or stands alone."""
+        with translated():
+            found = await self._client.conversations_replies(channel=channel, ts=ts, limit=1)
+        raw: Mapping[str, Any] = next(iter(found.get("messages") or ()), {})
+        return str(raw.get("text") or ""), files_of(raw)
 
     async def replies(self, channel: str, thread_ts: str) -> list[Message]:
         """Return the thread's messages, oldest first, at most MAX_REPLIES."""
         with translated():
             found = await self._client.conversations_replies(channel=channel, ts=thread_ts, limit=MAX_REPLIES)
         return [_message(raw) for raw in found.get("messages") or ()]
+
+    async def thread(self, channel: str, thread_ts: str) -> list[ThreadMessage]:
+        """Return all messages of a thread, oldest first, at most MAX_THREAD."""
+        found: dict[str, ThreadMessage] = {}
+        cursor = ""
+        while len(found) < MAX_THREAD:
+            with translated():
+                page = await self._client.conversations_replies(
+                    channel=channel, ts=thread_ts, limit=MAX_REPLIES, cursor=cursor or None
+                )
+            for raw in page.get("messages") or ():
+                if raw.get("subtype") != "tombstone":
+                    found[str(raw["ts"])] = _thread_message(raw)
+            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                break
+        return [found[ts] for ts in sorted(found, key=position)]
+
+    async def permalink(self, channel: str, ts: str) -> str:
+        """Return the address of a message."""
+        with translated():
+            return str((await self._client.chat_getPermalink(channel=channel, message_ts=ts))["permalink"])
 
     async def channel(self, channel: str) -> Channel:
         with translated():
@@ -176,6 +237,7 @@ class Slack:
             guest=bool(found.get("is_restricted") or found.get("is_ultra_restricted")),
             stranger=bool(found.get("is_stranger")),
             bot=bool(found.get("is_bot")),
+            name=_name(found),
             time_zone=str(found["tz"]) if found.get("tz") else None,
         )
 
@@ -201,6 +263,25 @@ class Slack:
                 return
 
 
+def _name(user: Mapping[str, Any]) -> str:
+    """Return what a person is called: the name that they chose to be shown by, else their own."""
+    profile = user.get("profile") or {}
+    return str(
+        profile.get("display_name") or profile.get("real_name") or user.get("real_name") or user.get("name") or ""
+    )
+
+
+def _thread_message(raw: Mapping[str, Any]) -> ThreadMessage:
+    is_app = bool(raw.get("bot_id"))
+    return ThreadMessage(
+        ts=str(raw["ts"]),
+        text=readable_text(str(raw.get("text") or ""), raw.get("blocks") or ()),
+        author=str(raw.get("user") or ""),
+        app=str(raw.get("username") or (raw.get("bot_profile") or {}).get("name") or "") if is_app else "",
+        files=tuple(file.name for file in files_of(raw)),
+    )
+
+
 def _message(raw: Mapping[str, Any]) -> Message:
     return Message(
         ts=str(raw["ts"]),
@@ -208,3 +289,20 @@ def _message(raw: Mapping[str, Any]) -> Message:
         user=str(raw.get("user") or ""),
         is_bot=bool(raw.get("bot_id") or raw.get("subtype") == "bot_message"),
     )
+
+
+async def _receive(response: aiohttp.ClientResponse, file: SharedFile, into: IO[bytes], limit: int) -> None:
+    """Write a file's content as it comes in."""
+    if response.status >= 500 or response.status == 429:
+        raise SlackUnavailable(f"status {response.status}")
+    if response.status != 200:
+        raise SlackRefused("file_not_found")
+    size = 0
+    async for received in response.content.iter_chunked(256 * 1024):
+        size += len(received)
+        if size > limit:
+            raise SlackRefused("too_large")
+        into.write(received)
+    if is_sign_in_page(file, response.content_type, size):
+        raise SlackRefused("missing_scope")
+    into.seek(0)

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, delete, event, insert, select
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, delete, event, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from bot.thread_document import document_id_of
 
 METADATA = MetaData()
 
@@ -60,6 +63,32 @@ REACTIONS = Table(
     Column("rating", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
 )
+THREAD_DOCUMENTS = Table(
+    "thread_documents",
+    METADATA,
+    Column("document_id", String, primary_key=True),
+    Column("team", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("thread_ts", String, nullable=False),
+    Column("until_ts", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("changes", Integer, nullable=False),
+)
+
+
+class IngestedThread(msgspec.Struct, frozen=True):
+    """A thread that is a document: up to which message somebody (`user`) wanted it, and how often it was changed."""
+
+    team: str
+    channel: str
+    thread_ts: str
+    until_ts: str
+    user: str
+    changes: int = 0
+
+    @property
+    def document_id(self) -> str:
+        return document_id_of(self.team, self.channel, self.thread_ts)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -149,6 +178,35 @@ class Store:
         async with self._engine.connect() as connection:
             return (await connection.execute(select(THREADS.c.team).where(*where))).first() is not None
 
+    async def put_thread(self, thread: IngestedThread) -> None:
+        """Remember a thread as a document; once more, with what was wanted last."""
+        row = msgspec.structs.asdict(thread) | {"document_id": thread.document_id}
+        wanted = {"until_ts": thread.until_ts, "user": thread.user}
+        statement = upsert(THREAD_DOCUMENTS).values(row)
+        async with self._engine.begin() as connection:
+            await connection.execute(statement.on_conflict_do_update(index_elements=["document_id"], set_=wanted))
+
+    async def thread(self, team: str, channel: str, thread_ts: str) -> IngestedThread | None:
+        """Return the thread if it is a document."""
+        where = THREAD_DOCUMENTS.c.document_id == document_id_of(team, channel, thread_ts)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(THREAD_DOCUMENTS).where(where))).mappings().first()
+        return _thread(row)
+
+    async def count_change(self, thread: IngestedThread) -> int:
+        """Note that a thread has changed; return how often that was."""
+        changes = THREAD_DOCUMENTS.c.changes
+        statement = update(THREAD_DOCUMENTS).where(THREAD_DOCUMENTS.c.document_id == thread.document_id)
+        async with self._engine.begin() as connection:
+            counted = await connection.execute(statement.values(changes=changes + 1).returning(changes))
+            return int(counted.scalar() or 0)
+
+    async def drop_thread(self, document_id: str) -> IngestedThread | None:
+        """Forget that a thread is this document; return what was known of it."""
+        statement = delete(THREAD_DOCUMENTS).where(THREAD_DOCUMENTS.c.document_id == document_id)
+        async with self._engine.begin() as connection:
+            return _thread((await connection.execute(statement.returning(THREAD_DOCUMENTS))).mappings().first())
+
     async def run_of(self, team: str, channel: str, ts: str) -> str | None:
         """Return the run that wrote this message, or None if it is not an answer of ours."""
         where = (ANSWERS.c.team == team, ANSWERS.c.channel == channel, ANSWERS.c.ts == ts)
@@ -172,6 +230,10 @@ class Store:
         async with self._engine.connect() as connection:
             rating = (await connection.execute(statement)).scalar()
         return None if rating is None else (1 if rating > 0 else -1)
+
+
+def _thread(row: RowMapping | None) -> IngestedThread | None:
+    return IngestedThread(**{field: row[field] for field in IngestedThread.__struct_fields__}) if row else None
 
 
 def build_engine(path: Path) -> AsyncEngine:

@@ -135,6 +135,10 @@ def is_for_others(text: str, bot_user: str) -> bool:
     return first is not None and first.group(1) != bot_user
 
 
+def mentions(text: str, bot_user: str) -> bool:
+    return any(found.group(1) == bot_user for found in MENTION.finditer(text))
+
+
 def question_text(text: str, bot_user: str) -> str:
     """Return what was asked, as a person reads it: our mention gone, Slack's tokens unwrapped, entities decoded."""
     text = MENTION.sub(lambda found: " " if found.group(1) == bot_user else f"@{found.group(1)}", text)

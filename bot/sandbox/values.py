@@ -61,6 +61,7 @@ COMMANDS = (
     Command("/ingest", "[URL …]", "Add documents"),
     Command("/docs", "[list | search | remove | refresh]", "See and manage documents"),
 )
+SHORTCUTS = (Shortcut("ingest_thread", "Ingest this thread", "message"),)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Options:
     retry_seconds: tuple[float, ...] = (0.0, 60.0, 300.0)
     questions: tuple[str, ...] = QUESTIONS
     commands: tuple[Command, ...] = COMMANDS
-    shortcuts: tuple[Shortcut, ...] = ()
+    shortcuts: tuple[Shortcut, ...] = SHORTCUTS
     bot_token: str = "xoxb-sandbox"  # noqa: S105 - opens nothing but this sandbox
     app_token: str = "xapp-sandbox"  # noqa: S105
     signing_secret: str = "sandbox-signing-secret"  # noqa: S105

@@ -11,8 +11,14 @@ import msgspec
 from aiohttp import web
 
 from backend.schema import (
+    LIMIT_REACHED,
     Citation,
     CitationsEvent,
+    Collection,
+    CollectionFailure,
+    CollectionReply,
+    CollectionRequest,
+    CollectionStatus,
     DeltaEvent,
     Document,
     DocumentsReply,
@@ -22,6 +28,8 @@ from backend.schema import (
     HealthReply,
     IngestReply,
     IngestRequest,
+    Notice,
+    NoticesReply,
     Passage,
     PassagesEvent,
     Problem,
@@ -74,8 +82,15 @@ class FakeBackend:
     feedback: dict[tuple[str, str, str], int] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
     ingested: list[IngestRequest] = field(default_factory=list)
+    files: list[tuple[str, bytes]] = field(default_factory=list)
+    """The name and the content of each file that was handed in."""
+    collected: list[CollectionRequest] = field(default_factory=list)
+    stages: tuple[Collection, ...] = ()
+    """What a collection shows, one per look; the last one from then on."""
     steps: tuple[str, ...] = ("processing", "ready")
     """The statuses that a document shows, one per look."""
+    notices: dict[str, Notice] = field(default_factory=dict)
+    looks_for_notices: int = 0
     hung_up: int = 0
     """How many streams the client left early."""
 
@@ -103,16 +118,45 @@ class FakeBackend:
                 await response.write(f"event: {name}\ndata: ".encode() + data + b"\n\n")
 
     async def ingest(self, request: web.Request) -> web.Response:
-        asked = msgspec.json.decode(await request.read(), type=IngestRequest)
+        asked = await self._asked(request)
         self.ingested.append(asked)
-        document_id = asked.id or asked.url or "text"
+        document_id = asked.id or asked.url or (self.files[-1][0] if self.files else "text")
         if "forbidden" in document_id:
             return _problem(422, "That address is private, so I do not fetch it.")
+        if "one-too-many" in document_id:
+            return _problem(429, "Your team has added 3 documents today.", LIMIT_REACHED)
         self.documents.setdefault(
             document_id,
             document(document_id, title=asked.title or document_id, url=asked.url or "", visibility=asked.visibility),
         )
         return _json(IngestReply(document_id, "queued"), 202)
+
+    async def collect(self, request: web.Request) -> web.Response:
+        asked = msgspec.json.decode(await request.read(), type=CollectionRequest)
+        if "forbidden" in asked.url:
+            return _problem(422, "That address is private, so I do not fetch it.")
+        self.collected.append(asked)
+        return _json(CollectionReply("col-1", "queued"), 202)
+
+    async def collection(self, request: web.Request) -> web.Response:
+        if request.method == "DELETE":
+            self.stages = (
+                msgspec.structs.replace(self.stages[0], status="cancelled", counts={"ready": 1, "deleted": 2}),
+            )
+            return _json(CollectionReply("col-1", "cancelled"))
+        shown, *rest = self.stages
+        self.stages = tuple(rest) or (shown,)
+        return _json(shown)
+
+    async def _asked(self, request: web.Request) -> IngestRequest:
+        if request.content_type != "multipart/form-data":
+            return msgspec.json.decode(await request.read(), type=IngestRequest)
+        form = dict(await request.post())
+        file = form.pop("file")
+        assert isinstance(file, web.FileField)
+        self.files.append((file.filename, file.file.read()))
+        metadata = msgspec.json.decode(str(form.pop("metadata", "{}")))
+        return msgspec.convert({**form, "metadata": metadata}, IngestRequest, strict=False)
 
     async def one(self, request: web.Request) -> web.Response:
         document_id = request.match_info["id"]
@@ -134,6 +178,15 @@ class FakeBackend:
 
     async def refresh(self, request: web.Request) -> web.Response:
         return _json(IngestReply(request.match_info["id"], "queued"), 202)
+
+    async def list_notices(self, request: web.Request) -> web.Response:
+        self.looks_for_notices += 1
+        return _json(NoticesReply(tuple(self.notices.values())))
+
+    async def strike_notice(self, request: web.Request) -> web.Response:
+        if self.notices.pop(request.match_info["id"], None) is None:
+            return _problem(404, "There is no such notice.")
+        return web.Response(status=204)
 
     async def rate(self, request: web.Request) -> web.Response:
         given = msgspec.json.decode(await request.read(), type=FeedbackRequest)
@@ -173,24 +226,46 @@ def document(document_id: str, *, title: str = "", url: str = "", visibility: st
     )
 
 
+def collection(status: CollectionStatus, found: int = 0, reason: str = "", **counts: int) -> Collection:
+    return Collection(
+        collection_id="col-1",
+        team="local",
+        url="https://docs.example/",
+        kind="site",
+        limit=50,
+        visibility="team",
+        status=status,
+        reason=reason,
+        found=found,
+        counts=counts,
+        failures=(CollectionFailure("d", "https://docs.example/x", "It needs a login."),) if "failed" in counts else (),
+        created_at="2026-11-20T00:00:00Z",
+        updated_at="2026-11-20T00:00:00Z",
+    )
+
+
 def _json(value: msgspec.Struct, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
-def _problem(status: int, detail: str) -> web.Response:
-    problem = Problem(title="Problem", status=status, detail=detail, run_id="run-x")
+def _problem(status: int, detail: str, type_: str = "about:blank") -> web.Response:
+    problem = Problem(title="Problem", status=status, detail=detail, run_id="run-x", type=type_)
     return web.Response(body=msgspec.json.encode(problem), status=status, content_type="application/problem+json")
 
 
 @asynccontextmanager
 async def open_backend(port: int = 0) -> AsyncIterator[FakeBackend]:
     backend = FakeBackend()
-    app = web.Application(middlewares=[backend.guard])
+    app = web.Application(middlewares=[backend.guard], client_max_size=100_000_000)
     app.router.add_post("/query", backend.query)
     app.router.add_post("/ingest", backend.ingest)
     app.router.add_get("/documents", backend.all)
     app.router.add_route("*", "/documents/{id}", backend.one)
     app.router.add_post("/documents/{id}/refresh", backend.refresh)
+    app.router.add_get("/notices", backend.list_notices)
+    app.router.add_delete("/notices/{id}", backend.strike_notice)
+    app.router.add_post("/collections", backend.collect)
+    app.router.add_route("*", "/collections/{id}", backend.collection)
     app.router.add_post("/feedback", backend.rate)
     app.router.add_delete("/feedback", backend.unrate)
     app.router.add_get("/health", backend.health)

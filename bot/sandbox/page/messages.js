@@ -102,7 +102,15 @@ function threadLink(message, page) {
 function tools(message, page, inThread) {
   const quick = QUICK.map((name) => el("button", { type: "button", class: "icon", title: `React with :${name}:`, "aria-label": `React with ${name}`, onclick: () => page.toggle(message, name) }, emoji(name)));
   const reply = !inThread && el("button", { type: "button", class: "icon", title: "Reply in thread", "aria-label": "Reply in thread", onclick: () => page.openThread(message) }, icon("reply"));
-  const shortcuts = page.state.shortcuts.filter((one) => one.kind === "message").map((one) => el("button", { type: "button", class: "plain", onclick: () => page.shortcut(one, message) }, one.name));
+  const shortcuts = page.state.shortcuts.filter((one) => one.kind === "message");
   const bin = message.user === page.state.user && el("button", { type: "button", class: "icon", title: "Delete", "aria-label": "Delete message", onclick: () => page.remove(message) }, icon("trash"));
-  return el("div", { class: "tools-place" }, el("div", { class: "tools", role: "group", "aria-label": "Message actions" }, quick, reply, shortcuts, bin));
+  return el("div", { class: "tools-place" }, el("div", { class: "tools", role: "group", "aria-label": "Message actions" }, quick, reply, bin, shortcuts.length > 0 && menu(shortcuts, message, page)));
+}
+
+function menu(shortcuts, message, page) {
+  const node = el("details", { class: "menu" },
+    el("summary", { class: "icon", title: "More actions", "aria-label": "More actions" }, "⋯"),
+    el("div", {}, shortcuts.map((one) => el("button", { type: "button", class: "plain", onclick: () => { node.open = false; page.shortcut(one, message); } }, one.name))));
+  node.addEventListener("focusout", (event) => { if (!node.contains(event.relatedTarget)) node.open = false; });
+  return node;
 }
