@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,9 +35,14 @@ from backend.api.envelope import Envelope
 from backend.api.security import Key, Keys, configured_keys, is_loopback, own_key
 from backend.api.services import Limits, Services, Work
 from backend.domain import Document
+from backend.ingest.collection import Collector
 from backend.ingest.extract_pool import ExtractPool
 from backend.ingest.fetch import HttpFetcher
+from backend.ingest.limits import TeamLimits
 from backend.ingest.pipeline import Ingest
+from backend.ingest.polite import PoliteFetcher
+from backend.ingest.purge import Purge
+from backend.ingest.refresh import Refreshing
 from backend.ingest.split import split
 from backend.lock import FolderLock
 from backend.ports import LLM, Compressor, Embedder, Reranker
@@ -46,7 +52,9 @@ from backend.query.expand import Expander
 from backend.query.pipeline import Knobs, Pipeline
 from backend.query.retrieve import NO_EXTRAS, Extras
 from backend.settings import PROJECT, Settings, SettingsError
+from backend.upkeep import Chore, interval, kept_up
 
+Clock = Callable[[], datetime]
 PROMPTS = PROJECT / "prompts"
 ANSWER = "answer"
 READ = "understand@v2"
@@ -83,12 +91,20 @@ class Places:
         )
 
     @property
+    def blobs(self) -> Path:
+        return self.data / "blobs"
+
+    @property
     def lock(self) -> Path:
         return self.data / "lock"
 
     @property
     def api_key(self) -> Path:
         return self.data / "api-key"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def build(services: Services) -> Envelope:
@@ -111,8 +127,9 @@ def keys_of(settings: Settings) -> Keys | None:
 
 
 @asynccontextmanager
-async def services(settings: Settings, keys: Keys | None = None) -> AsyncIterator[Services]:
-    """Open everything that a backend needs, for as long as the block lasts. The caller holds the folder's lock.
+async def services(settings: Settings, keys: Keys | None = None, now: Clock = utc_now) -> AsyncIterator[Services]:
+    """Open everything that a backend needs, for as long as the block lasts. The caller holds the folder's lock. `now`
+    is the clock by which documents are refreshed and purged.
 
     Raises:
         FootnoteError: something cannot be opened; the message says what, and how to mend it.
@@ -124,10 +141,14 @@ async def services(settings: Settings, keys: Keys | None = None) -> AsyncIterato
         database = await stack.enter_async_context(opened_database(places))
         embedder = await stack.enter_async_context(opened_embedder(settings, places))
         index = await stack.enter_async_context(opened_index(places, embedder))
-        ingest = await _ingest(settings, places, stack, database, embedder, index)
-        queue = await DbosIngestQueue.open(places.work, ingest, workers=settings.ingest_workers)
+        ingest = await _ingest(settings, places, stack, database, embedder, index, now)
+        collector = Collector(database.collections, ingest, ingest.fetcher, now)
+        queue = await DbosIngestQueue.open(places.work, ingest, workers=settings.ingest_workers, collector=collector)
         stack.push_async_callback(queue.close)
         await ingest.resume(queue)
+        await collector.resume(queue)
+        chores = _chores(settings, database, index, ingest, queue, now)
+        await stack.enter_async_context(kept_up(chores, interval(settings.purge_after, settings.gone_after)))
         pipeline = await _pipeline(settings, stack, database, embedder, index)
         yield Services(
             pipeline=pipeline,
@@ -136,6 +157,10 @@ async def services(settings: Settings, keys: Keys | None = None) -> AsyncIterato
             documents=database.documents,
             runs=database.runs,
             feedbacks=database.feedbacks,
+            removals=database.removals,
+            notices=database.notices,
+            collector=collector,
+            collections=queue,
             index=index,
             keys=keys,
             team=settings.team,
@@ -166,7 +191,7 @@ async def rebuilding(settings: Settings) -> AsyncIterator[tuple[Services, tuple[
         await asyncio.to_thread(migrate, places.database)
         async with opened_database(places) as database:
             kept = [
-                replace(one, status="queued", reason="", revision="", chunks=0, attempt=uuid4().hex)
+                replace(one, status="queued", reason="", revision="", chunks=0, same_as="", attempt=uuid4().hex)
                 for one in await database.documents.kept()
             ]
             for document in kept:
@@ -226,18 +251,37 @@ async def _ingest(
     database: Database,
     embedder: Embedder,
     index: LanceIndex,
+    now: Clock,
 ) -> Ingest:
     fetcher = HttpFetcher(allow=settings.fetch_allow, max_bytes=settings.max_bytes, timeout=settings.fetch_timeout)
+    blobs = FileBlobs(places.blobs)
+    await blobs.clear_unfinished()
     pool = ExtractPool(workers=settings.ingest_workers, timeout=settings.extract_timeout)
     return Ingest(
         documents=database.documents,
-        blobs=FileBlobs(places.data / "blobs"),
-        fetcher=await stack.enter_async_context(fetcher),
+        removals=database.removals,
+        notices=database.notices,
+        sketches=database.sketches,
+        usages=database.usages,
+        limits=TeamLimits(settings.max_documents, settings.max_team_bytes, settings.max_pages_a_day),
+        gone_after=settings.gone_after,
+        blobs=blobs,
+        fetcher=PoliteFetcher(await stack.enter_async_context(fetcher)),
         extract=(await stack.enter_async_context(pool)).extract,
         split=partial(split, count_tokens=embedder.count_tokens),
         embedder=embedder,
         writer=index,
+        now=now,
     )
+
+
+def _chores(
+    settings: Settings, database: Database, index: LanceIndex, ingest: Ingest, queue: DbosIngestQueue, now: Clock
+) -> dict[str, Chore]:
+    """Return what the backend does without being asked."""
+    refreshing = Refreshing(database.documents, ingest, queue, now)
+    purge = Purge(database.removals, index, ingest, database.runs, database.flush, settings.purge_after, now)
+    return {"refresh": refreshing.run, "purge": purge.run}
 
 
 async def _pipeline(

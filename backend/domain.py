@@ -166,6 +166,26 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was last indexed of a document's source, so that a look at it later can tell whether it has changed.
+
+    `etag` and `last_modified` are what its server said, `digest` is of the bytes, `text` of the words in them. `recipe`
+    stands for everything else that the index holds of it depends on: if that changes, the same bytes are indexed anew.
+    "" is unknown. `size` is in bytes.
+    """
+
+    etag: str = ""
+    last_modified: str = ""
+    digest: str = ""
+    recipe: str = ""
+    text: str = ""
+    size: int = 0
+
+
+UNSEEN = Snapshot()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One source object as the team sees it. Key: (team, document_id).
 
@@ -173,6 +193,10 @@ class Document:
     `revision` identifies the indexed content and metadata ("" before the first success). `reason` says, when `status`
     is failed, what a person can do. `attempt` names the work under way on the document, "" when there is none: work
     that finds another name here was superseded and stops. `stated_title` is the title that a person gave, if any.
+    `by` is the user who asked for it, "" if nobody said. `checked_at` is when its source was last looked at, `due_at`
+    when it will be next, None if never; `missing_since` is when the source was first found gone, as it still is.
+    `same_as` names the document that is indexed in its stead, because it has the same text, and `similar_to` one that
+    has nearly the same; "" is none. `size` is its source's, in bytes, 0 until it is known.
     """
 
     team: str
@@ -192,6 +216,85 @@ class Document:
     refresh_days: int | None = None
     attempt: str = ""
     stated_title: str = ""
+    by: str = ""
+    checked_at: datetime | None = None
+    due_at: datetime | None = None
+    missing_since: datetime | None = None
+    snapshot: Snapshot = UNSEEN
+    same_as: str = ""
+    similar_to: str = ""
+    size: int = 0
+
+
+CollectionKind = Literal["site", "feed", "zip"]
+CollectionStatus = Literal["queued", "discovering", "discovered", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A site, a feed or an archive whose documents are ingested together. Key: (team, collection_id).
+
+    `kind` is None until it is known. `limit` is how many documents are taken at most, `found` how many were so far.
+    `visibility`, `stated`, `refresh_days` and `by` are those of each of its documents. `attempt` names the work under
+    way: work that finds another name here was superseded and stops.
+    """
+
+    team: str
+    collection_id: str
+    url: str
+    kind: CollectionKind | None
+    limit: int
+    visibility: Visibility
+    status: CollectionStatus
+    created_at: datetime
+    updated_at: datetime
+    stated: Metadata = Metadata()
+    refresh_days: int | None = None
+    by: str = ""
+    reason: str = ""
+    found: int = 0
+    attempt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A document of a collection, as far as its progress is told."""
+
+    document_id: str
+    url: str
+    status: Status
+    reason: str
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the person who asked for a document is to be told of it. Key: `notice_id`."""
+
+    notice_id: str
+    team: str
+    user: str
+    document_id: str
+    title: str
+    url: str
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """That a document was removed, which outlives its being ingested again. Key: (team, document_id).
+
+    What older runs hold of it is not shown from `removed_at` on. `erased_version` is the index version from which on no
+    bytes of it are in the index, written at `erased_at`; at `purged_at` nothing older was left anywhere.
+    """
+
+    team: str
+    document_id: str
+    removed_at: datetime
+    erased_version: int | None = None
+    erased_at: datetime | None = None
+    purged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +356,14 @@ class IndexedDocument:
     visibility: Visibility
     metadata: Metadata
     ingested_at: datetime
+    chunks: tuple[Chunk, ...]
+    vectors: tuple[ChunkVectors, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What the index holds of a document beside what its record says; `chunks` and `vectors` run in parallel."""
+
     chunks: tuple[Chunk, ...]
     vectors: tuple[ChunkVectors, ...]
 

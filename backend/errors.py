@@ -5,10 +5,13 @@
     ├── Unauthorized         401
     ├── Forbidden            403
     ├── NotFound             404
+    ├── Removed              409  a document was removed while an answer was drawing on it
     ├── TooLarge             413
+    ├── LimitReached         429  the team has handed in as much as it may today; `retry_after` in seconds
+    │   └── TeamFull         413  the team has as many documents, or bytes of them, as it may have
     ├── IngestFailed         422  a document cannot be taken in; the message is the document's `reason`
     │   ├── FetchRefused          the URL is one that we do not fetch (scheme, private address, too many redirects)
-    │   ├── FetchFailed           the URL cannot be had now; worth a retry when `retry` is true
+    │   ├── FetchFailed           the URL cannot be had now; worth a retry when `retry`; `gone`: nothing is there
     │   └── Unreadable            fetched, but no text can be had from it
     └── Unavailable          503  a dependency is down; worth a retry
         ├── IndexUnavailable
@@ -51,6 +54,25 @@ class NotFound(FootnoteError):
     title = "Not found"
 
 
+class LimitReached(FootnoteError):
+    status = 429
+    title = "Limit reached"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TeamFull(LimitReached):
+    status = 413
+    title = "Team full"
+
+
+class Removed(FootnoteError):
+    status = 409
+    title = "Document removed"
+
+
 class TooLarge(FootnoteError):
     status = 413
     title = "Too large"
@@ -68,9 +90,10 @@ class FetchRefused(IngestFailed):
 class FetchFailed(IngestFailed):
     title = "URL not fetched"
 
-    def __init__(self, message: str, *, retry: bool = False) -> None:
+    def __init__(self, message: str, *, retry: bool = False, gone: bool = False) -> None:
         super().__init__(message)
         self.retry = retry
+        self.gone = gone
 
 
 class Unreadable(IngestFailed):

@@ -16,8 +16,12 @@ MAX_HISTORY = 40
 MAX_LIMIT = 50
 MAX_TEXT = 5_000_000
 """Characters of a document handed in as text."""
+MAX_COLLECTION = 500
+"""Documents of one site, feed or archive."""
 
 Outcome: TypeAlias = Literal["answered", "abstained", "failed"]
+CollectionKind: TypeAlias = Literal["site", "feed", "zip"]
+CollectionStatus: TypeAlias = Literal["queued", "discovering", "discovered", "failed", "cancelled"]
 Status: TypeAlias = Literal["queued", "processing", "ready", "failed", "deleted"]
 FilterJSON: TypeAlias = dict[str, object]
 MetadataValue: TypeAlias = str | int | float | list[str]
@@ -139,6 +143,10 @@ class SearchReply(msgspec.Struct, frozen=True):
     metadata: RunMetadata
 
 
+LIMIT_REACHED = "urn:footnote:limit-reached"
+"""`type` of the problem that the team has handed in as much as it may today: trying again at once is no use."""
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """RFC 9457 problem details, `application/problem+json`."""
 
@@ -212,6 +220,8 @@ class IngestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     visibility: str = "team"
     metadata: dict[str, MetadataValue | None] = {}
     refresh_days: Annotated[int, msgspec.Meta(ge=1, le=365)] | None = None
+    by: Identifier | None = None
+    """The user who asks for it, to be told (`GET /notices`) if it is gone one day."""
 
 
 class IngestReply(msgspec.Struct, frozen=True):
@@ -232,11 +242,80 @@ class Document(msgspec.Struct, frozen=True):
     updated_at: str
     metadata: dict[str, object]
     refresh_days: int | None = None
+    by: str = ""
+    checked_at: str | None = None
+    """When its source was last looked at; null for what was handed in."""
+    same_as: str = ""
+    """The document of the same text that is found and cited in its stead."""
+    same_as_title: str = ""
+    similar_to: str = ""
+    """A document that shares most sentences with it."""
+    similar_to_title: str = ""
 
 
 class DocumentsReply(msgspec.Struct, frozen=True):
     documents: tuple[Document, ...]
     cursor: str | None = None
+
+
+class CollectionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A site, a feed or a zip of Markdown and HTML files; without `kind` it is found out. The rest as in
+    `IngestRequest`, for each of its documents."""
+
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
+    kind: CollectionKind | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_COLLECTION)] = 50
+    team: Identifier | None = None
+    visibility: str = "team"
+    metadata: dict[str, MetadataValue | None] = {}
+    refresh_days: Annotated[int, msgspec.Meta(ge=1, le=365)] | None = None
+    by: Identifier | None = None
+
+
+class CollectionReply(msgspec.Struct, frozen=True):
+    collection_id: str
+    status: CollectionStatus
+
+
+class CollectionFailure(msgspec.Struct, frozen=True):
+    document_id: str
+    url: str
+    reason: str
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """`found` grows until `status` is `discovered`; `counts` says how many of its documents have each status."""
+
+    collection_id: str
+    team: str
+    url: str
+    kind: CollectionKind | None
+    limit: int
+    visibility: str
+    status: CollectionStatus
+    reason: str
+    found: int
+    counts: dict[str, int]
+    failures: tuple[CollectionFailure, ...]
+    """At most 50 of them."""
+    created_at: str
+    updated_at: str
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What `user` is to be told of a document: it is gone from where it was, and out of the answers."""
+
+    notice_id: str
+    user: str
+    document_id: str
+    title: str
+    url: str
+    reason: str
+    created_at: str
+
+
+class NoticesReply(msgspec.Struct, frozen=True):
+    notices: tuple[Notice, ...]
 
 
 # ---------------------------------------------------------------------------------------------------------- feedback

@@ -7,10 +7,12 @@ except the vendors' own.
 from __future__ import annotations
 
 import os
+import re
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,6 +22,23 @@ from pydantic_settings import (
 )
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def read_duration(value: object) -> timedelta:
+    """Read `90s`, `30m`, `24h` or `7d`; ValueError for anything else."""
+    if isinstance(value, timedelta):
+        return value
+    found = _DURATION.fullmatch(str(value).strip().lower())
+    if found is None:
+        raise ValueError("must be a number and a unit, such as 90s, 30m, 24h or 7d")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+Duration: TypeAlias = Annotated[timedelta, BeforeValidator(read_duration)]
 
 
 class SettingsError(Exception):
@@ -73,6 +92,18 @@ class Settings(BaseSettings):
     fetch_timeout: Annotated[float, Field(gt=0)] = 30.0
     extract_timeout: Annotated[float, Field(gt=0)] = 25.0
     ingest_workers: Annotated[int, Field(ge=1, le=64)] = 2
+
+    max_documents: Annotated[int, Field(ge=1)] = 100_000
+    """Documents that a team may have."""
+    max_team_bytes: Annotated[int, Field(ge=1)] = 20_000_000_000
+    """Bytes that the sources of a team's documents may have."""
+    max_pages_a_day: Annotated[int, Field(ge=1)] = 50_000
+    """Documents that a team may hand in or link in a day (UTC), whether they are new or not."""
+
+    gone_after: Duration = timedelta(days=1)
+    """How long a page must be missing before it counts as gone and leaves the answers."""
+    purge_after: Duration = timedelta(hours=24)
+    """How long the bytes of a removed document may stay on the disk; no answer uses them from the removal on."""
 
     @field_validator("api_keys", "fetch_allow", mode="before")
     @classmethod

@@ -7,12 +7,15 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import NotFound, Unavailable
+from backend.ports import BLOB_START
 
 KEY = re.compile(r"[0-9a-f]{64}\Z")
+UNFINISHED = ".tmp-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,16 @@ class FileBlobs:
         except OSError as error:
             raise Unavailable(f"The stored document cannot be read: {error.strerror}.") from error
 
+    async def clear_unfinished(self) -> None:
+        """Delete what a crash left half-written; nobody else may be writing."""
+        await asyncio.to_thread(self._clear_unfinished)
+
+    async def starting(self, marks: Sequence[bytes]) -> tuple[str, ...]:
+        try:
+            return await asyncio.to_thread(self._starting, marks)
+        except OSError as error:
+            raise Unavailable(f"The stored documents cannot be read: {error.strerror}.") from error
+
     async def delete(self, key: str) -> None:
         try:
             await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
@@ -49,6 +62,15 @@ class FileBlobs:
             raise NotFound("There is no such stored document.")
         return self.folder / key[:2] / key
 
+    def _clear_unfinished(self) -> None:
+        for path in self.folder.glob(f"??/{UNFINISHED}*"):
+            path.unlink(missing_ok=True)
+
+    def _starting(self, marks: Sequence[bytes]) -> tuple[str, ...]:
+        files = (path for path in self.folder.glob("??/*") if KEY.match(path.name))
+        starts = ((path.name, _start(path)) for path in files)
+        return tuple(sorted(key for key, start in starts if any(mark in start for mark in marks)))
+
     def _write(self, content: bytes) -> str:
         key = hashlib.sha256(content).hexdigest()
         path = self._path(key)
@@ -58,9 +80,18 @@ class FileBlobs:
         return key
 
 
+def _start(path: Path) -> bytes:
+    """Return a file's first bytes, none if it was deleted meanwhile."""
+    try:
+        with path.open("rb") as file:
+            return file.read(BLOB_START)
+    except FileNotFoundError:
+        return b""
+
+
 def _write_whole(path: Path, content: bytes) -> None:
     """A crash leaves the file as it was or complete: temporary file, fsync, rename, fsync of the folder."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

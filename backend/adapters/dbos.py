@@ -1,8 +1,9 @@
 """Durable ingestion on DBOS: what is enqueued runs to its end, through crashes and upgrades.
 
-Two queues. `ingest` loads and prepares documents, a few at once in each process. `write` commits what is staged, one at
-a time over all processes, because the index has one writer; a commit takes along whatever else is staged here. DBOS's
-own tables hold names and blob keys, never text or vectors.
+Three queues. `collect` discovers what a collection consists of, and enqueues that. `ingest` loads and prepares
+documents, a few at once in each process. `write` commits what is staged, one at a time over all processes, because the
+index has one writer; a commit takes along whatever else is staged here. DBOS's own tables hold names and blob keys,
+never text or vectors.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from loguru import logger
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend.domain import Collection
 from backend.errors import DatabaseUnavailable, FootnoteError
+from backend.ingest.collection import Collector
 from backend.ingest.pipeline import Ingest, Staged, worth_retry
 
 P = ParamSpec("P")
@@ -38,6 +41,10 @@ EXECUTOR = "local"
 """One name for this machine's process, so that after a crash the next one takes up its work."""
 MAX_STARTS = 25
 """How often interrupted work is begun again before it is given up: a document that kills the process is one such."""
+COLLECT = "collect"
+COLLECT_POLL = 1.0
+"""Seconds between looks at the queue of collections: nobody waits for their first second."""
+MAX_COLLECT_STARTS = 5
 MAX_BATCH = 16
 """Documents in one commit; each may hold some megabytes of vectors."""
 MAX_THREADS = 32
@@ -67,16 +74,26 @@ DEFAULT_PACE = Pace()
 
 @dataclass(frozen=True, eq=False)
 class DbosIngestQueue:
-    """ports.IngestQueue. One per process (DBOS is a singleton); `open` it inside the running loop, and close it."""
+    """ports.IngestQueue and CollectionQueue. One per process (DBOS is a singleton); `open` it inside the running loop,
+    and close it. Without a `collector` there are no collections."""
 
     ingest: Ingest
     pace: Pace
     dbos: DBOS
+    collector: Collector | None = None
     staged: dict[Work, Staged] = field(default_factory=dict)
     workflows: dict[str, Callable[..., Coroutine[None, None, None]]] = field(default_factory=dict)
 
     @classmethod
-    async def open(cls, url: str, ingest: Ingest, *, workers: int, pace: Pace = DEFAULT_PACE) -> DbosIngestQueue:
+    async def open(
+        cls,
+        url: str,
+        ingest: Ingest,
+        *,
+        workers: int,
+        pace: Pace = DEFAULT_PACE,
+        collector: Collector | None = None,
+    ) -> DbosIngestQueue:
         """Start working on what is enqueued and on what an earlier process left behind.
 
         Args:
@@ -89,11 +106,14 @@ class DbosIngestQueue:
         _listen_quietly()
         try:
             await asyncio.to_thread(_prepare_sqlite, url)
-            queue = cls(ingest, pace, DBOS(config=_config(url)))
+            queue = cls(ingest, pace, DBOS(config=_config(url)), collector)
             queue._register()
             DBOS.launch()
             await DBOS.register_queue_async("ingest", worker_concurrency=workers, polling_interval_sec=pace.poll)
             await DBOS.register_queue_async("write", global_concurrency=1, polling_interval_sec=pace.poll)
+            if collector is not None:
+                poll = max(pace.poll, min(COLLECT_POLL, pace.poll * 5))
+                await DBOS.register_queue_async(COLLECT, worker_concurrency=2, polling_interval_sec=poll)
             await queue._give_up()
         except (SQLAlchemyError, sqlite3.Error, OSError, dbos_error.DBOSException) as error:
             await _shut_down(None)
@@ -108,6 +128,13 @@ class DbosIngestQueue:
         with SetWorkflowID(_name((team, document_id, attempt))):
             await _translated(
                 DBOS.enqueue_workflow_async("ingest", self.workflows["ingest"], team, document_id, attempt)
+            )
+
+    async def collect(self, collection: Collection) -> None:
+        team, collection_id, attempt = collection.team, collection.collection_id, collection.attempt
+        with SetWorkflowID(f"{COLLECT}/{_name((team, collection_id, attempt))}"):
+            await _translated(
+                DBOS.enqueue_workflow_async(COLLECT, self.workflows[COLLECT], team, collection_id, attempt)
             )
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
@@ -127,6 +154,24 @@ class DbosIngestQueue:
         """Decorate here and not at import: the workflows belong to this queue."""
         for name, function in (("ingest", self._prepare), ("write", self._write)):
             self.workflows[name] = DBOS.workflow(name=name, max_recovery_attempts=MAX_STARTS)(_function(function))
+        if self.collector is not None:
+            discover = partial(self._collect, self.collector)
+            workflow = DBOS.workflow(name=COLLECT, max_recovery_attempts=MAX_COLLECT_STARTS)
+            self.workflows[COLLECT] = workflow(_function(discover))
+
+    async def _collect(self, collector: Collector, team: str, collection_id: str, attempt: str) -> None:
+        """Discover a collection, then enqueue its documents."""
+        work = (team, collection_id, attempt)
+        try:
+            found = await self._step("collect", collector.collect, *work)
+        except Exception as error:
+            logger.bind(collection_id=collection_id, error=type(error).__name__).warning("discovery gave up")
+            await self._step("fail", collector.fail, *work, _reason(error))
+            if not _expected(error):
+                raise
+            return
+        for document_id, document_attempt in found:
+            await self.enqueue(team, document_id, document_attempt)
 
     async def _prepare(self, team: str, document_id: str, attempt: str) -> None:
         """Load and prepare, then hand over to the writer. The order of steps is what WORKFLOWS names."""
@@ -208,8 +253,11 @@ class DbosIngestQueue:
             status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", name=list(self.workflows), load_input=False, load_output=False
         )
         for workflow in lost:
-            team, document_id, attempt = _work(workflow.workflow_id)
-            await self.ingest.fail(team, document_id, attempt, UNEXPECTED)
+            kind, _, rest = workflow.workflow_id.partition("/")
+            if workflow.name != COLLECT:
+                await self.ingest.fail(*_work(workflow.workflow_id), UNEXPECTED)
+            elif kind == COLLECT and self.collector is not None:
+                await self.collector.fail(*_work(rest), UNEXPECTED)
 
 
 # --------------------------------------------------------------------------------------------------------------- names

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backend.domain import Chunk, ChunkVectors, IndexedDocument, Passage, Vectors
+from backend.domain import Chunk, ChunkVectors, Contents, IndexedDocument, Passage, Vectors
 from backend.labels import document_labels, fold
 from backend.languages import stems_beside
+from backend.query.identifiers import identifiers, joined
 
 TABLE = "chunks"
 EMBEDDER_KEY = b"footnote.embedder"
@@ -26,6 +27,10 @@ PASSAGE_COLUMNS = [
     "sentence_vectors", "page", "author", "source", "published_at", "ingested_at",
 ]  # fmt: skip
 """What a passage is made of."""
+CONTENTS_COLUMNS = [
+    "position", "section", "heading", "start", "text", "sentences", "page", "sentence_vectors", "vector",
+]  # fmt: skip
+"""What a document's chunks and vectors are made of."""
 SENTENCE_DIMENSIONS = 384
 """Sentence vectors are always the local embedder's."""
 
@@ -121,10 +126,11 @@ def _document_rows(document: IndexedDocument) -> Iterator[dict[str, Any]]:
 
 
 def _search_text(document: IndexedDocument, chunk: Chunk) -> str:
-    """Return what full text searches; its index stems English, so the stems of another language stand beside."""
+    """Return what full text searches. Its index cuts at hyphens and stems English: identifiers in one piece, and the
+    stems of another language, stand beside."""
     text = f"{document.title}\n{chunk.heading}\n{chunk.text}"
-    stems = stems_beside(text, document.metadata.language)
-    return f"{text}\n{stems}" if stems else text
+    beside = (joined(identifiers(text)), stems_beside(text, document.metadata.language))
+    return "\n".join(filter(None, (text, *beside)))
 
 
 def _shared_columns(document: IndexedDocument) -> dict[str, Any]:
@@ -191,6 +197,34 @@ def _to_passage(row: Mapping[str, Any], sentence_vectors: Vectors, score: float)
         published_at=instant(row["published_at"]),
         ingested_at=instant(row["ingested_at"]),
         score=score,
+    )
+
+
+def to_contents(rows: Sequence[Mapping[str, Any]]) -> Contents:
+    """Return what rows of CONTENTS_COLUMNS, all of one document, hold."""
+    ordered = sorted(rows, key=lambda row: row["position"])
+    vectors = _sentence_vectors(
+        [row["sentence_vectors"] for row in ordered], [len(row["sentences"]) // 2 for row in ordered]
+    )
+    return Contents(
+        tuple(_to_chunk(row) for row in ordered),
+        tuple(
+            ChunkVectors(np.array(row["vector"], dtype=np.float32), own)
+            for row, own in zip(ordered, vectors, strict=True)
+        ),
+    )
+
+
+def _to_chunk(row: Mapping[str, Any]) -> Chunk:
+    offsets = row["sentences"]
+    return Chunk(
+        position=row["position"],
+        section=row["section"],
+        heading=row["heading"],
+        start=row["start"],
+        text=row["text"],
+        sentences=tuple(zip(offsets[::2], offsets[1::2], strict=True)),
+        page=row["page"],
     )
 
 

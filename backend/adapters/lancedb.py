@@ -15,19 +15,28 @@ from loguru import logger
 
 from backend.adapters.lance_durability import Flusher
 from backend.adapters.lance_filter import documents_scope, prefilter, sections_scope
-from backend.adapters.lance_maintenance import build_vector_index, compact, prepare_indexes, unindexed_rows
+from backend.adapters.lance_maintenance import (
+    build_vector_index,
+    compact,
+    drop_versions,
+    prepare_indexes,
+    rewrite,
+    unindexed_rows,
+)
 from backend.adapters.lance_schema import (
+    CONTENTS_COLUMNS,
     EMBEDDER_KEY,
     PASSAGE_COLUMNS,
     TABLE,
     chunk_rows,
     chunks_schema,
     document_order,
+    to_contents,
     to_passages,
 )
-from backend.domain import IndexedDocument, Passage, Query, Vector
+from backend.domain import Contents, IndexedDocument, Passage, Query, Vector
 from backend.errors import IndexUnavailable
-from backend.ports import IndexStatus
+from backend.ports import IndexStatus, VersionsKept
 
 Table: TypeAlias = Any
 """lancedb.AsyncTable and its query builders, which carry no types."""
@@ -159,10 +168,33 @@ class LanceIndex:
                 await self._table.delete(documents_scope((team, document_id) for document_id in document_ids))
                 await self._committed()
 
+    async def contents(self, team: str, document_id: str) -> Contents | None:
+        search = self._table.query().where(documents_scope([(team, document_id)])).select(CONTENTS_COLUMNS)
+        with _translated("read"):
+            rows: list[dict[str, Any]] = (await search.to_arrow()).to_pylist()
+        return to_contents(rows) if rows else None
+
     async def optimise(self) -> None:
         async with self._writing:
             with _translated("optimised"):
                 await self._optimise()
+
+    async def erase(self) -> int:
+        async with self._writing:
+            with _translated("erased"):
+                await rewrite(self._table)
+                await self._flush()
+                version: int = await self._table.version()
+                return version
+
+    async def prune(self, older_than: timedelta) -> VersionsKept:
+        """A local index has one owner, so what no version names is left over from a crash, and goes as well."""
+        async with self._writing:
+            with _translated("pruned"):
+                await drop_versions(self._table, older_than, orphans=self._flusher is not None)
+                await self._flush()
+                numbers = [int(version["version"]) for version in await self._table.list_versions()]
+                return VersionsKept(min(numbers), max(numbers))
 
     async def _committed(self) -> None:
         await self._flush()

@@ -10,9 +10,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from backend.adapters.sql_collections import SqlCollections
 from backend.adapters.sql_common import translated
 from backend.adapters.sql_documents import SqlDocuments
+from backend.adapters.sql_notices import SqlNotices
+from backend.adapters.sql_removals import SqlRemovals
 from backend.adapters.sql_runs import SqlFeedbacks, SqlRuns
+from backend.adapters.sql_sketches import SqlSketches
+from backend.adapters.sql_usages import SqlUsages
 from backend.errors import DatabaseUnavailable
 
 ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -28,6 +33,11 @@ class Database:
     documents: SqlDocuments
     runs: SqlRuns
     feedbacks: SqlFeedbacks
+    removals: SqlRemovals
+    notices: SqlNotices
+    sketches: SqlSketches
+    usages: SqlUsages
+    collections: SqlCollections
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -39,10 +49,27 @@ class Database:
         engine = create_async_engine(async_url(url), pool_pre_ping=not url.startswith("sqlite"))
         if engine.dialect.name == "sqlite":
             event.listen(engine.sync_engine, "connect", _tune_sqlite)
-        return cls(engine, SqlDocuments(engine), SqlRuns(engine), SqlFeedbacks(engine))
+        return cls(
+            engine,
+            SqlDocuments(engine),
+            SqlRuns(engine),
+            SqlFeedbacks(engine),
+            SqlRemovals(engine),
+            SqlNotices(engine),
+            SqlSketches(engine),
+            SqlUsages(engine),
+            SqlCollections(engine),
+        )
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+    async def flush(self) -> None:
+        """Move what SQLite's log still holds of overwritten rows out of it. Other databases have their own vacuum."""
+        if self.engine.dialect.name == "sqlite":
+            with translated():
+                async with self.engine.connect() as connection:
+                    await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     async def ping(self) -> None:
         """Return if the database answers. DatabaseUnavailable otherwise."""
@@ -65,13 +92,15 @@ def async_url(url: str) -> URL:
 
 def _tune_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001 - SQLAlchemy passes it
     """WAL lets readers go on beside the writer; with it `synchronous=NORMAL` loses no consistency, at worst the last
-    commits before a power cut; the index would be as far behind, and ingestion resumes."""
+    commits before a power cut; the index would be as far behind, and ingestion resumes. `secure_delete` overwrites what
+    is removed with zeros instead of leaving it in free pages."""
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
         "synchronous=NORMAL",
         f"busy_timeout={BUSY_TIMEOUT}",
         "foreign_keys=ON",
+        "secure_delete=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -51,7 +51,8 @@ class TeamCatalogue:
         """Take in changed documents, in any order; each row is the newest state of its document."""
         for row in rows:
             self._forget(row["document_id"])
-            if row["status"] == "ready" or (row["chunks"] and row["status"] != "deleted"):
+            searchable = row["status"] == "ready" or (row["chunks"] and row["status"] != "deleted")
+            if searchable and not row["same_as"]:
                 pairs = field_values(row["title"], metadata_from_json(row["metadata"]))
                 self.documents[row["document_id"]] = row["visibility"], pairs
                 self.counts[row["visibility"]].update(pairs)
@@ -101,6 +102,6 @@ class CatalogueCache:
 
 async def _changed(connection: AsyncConnection, team: str, seen: int) -> Iterable[RowMapping]:
     columns = (table.c.document_id, table.c.title, table.c.visibility, table.c.status)
-    statement = select(*columns, table.c.chunks, table.c.metadata, table.c.change)
+    statement = select(*columns, table.c.chunks, table.c.same_as, table.c.metadata, table.c.change)
     rows = await connection.execute(statement.where(table.c.team == team, table.c.change > seen))
     return rows.mappings().all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -18,7 +18,7 @@ from backend.adapters.sql_common import translated, upsert
 from backend.adapters.sql_tables import document_changes, from_microseconds, to_microseconds
 from backend.adapters.sql_tables import documents as table
 from backend.codec import metadata_from_json, metadata_to_json, origin_from_json, origin_to_json
-from backend.domain import Audience, Catalogue, Document, Status, Visibility
+from backend.domain import Audience, Catalogue, Document, Snapshot, Status, Visibility
 from backend.errors import BadInput
 from backend.ports import DocumentPage
 
@@ -65,6 +65,23 @@ class SqlDocuments:
 
     async def unfinished(self) -> tuple[Document, ...]:
         rows = await self._read(select(table).where(table.c.attempt != "").order_by(table.c.updated_at))
+        return tuple(_document(row) for row in rows)
+
+    async def due(self, moment: datetime, *, limit: int) -> tuple[Document, ...]:
+        wanted = (table.c.due_at <= moment, table.c.attempt == "", table.c.status != "deleted")
+        order = (table.c.due_at, table.c.team, table.c.document_id)
+        rows = await self._read(select(table).where(*wanted).order_by(*order).limit(limit))
+        return tuple(_document(row) for row in rows)
+
+    async def same_text(self, team: str, visibility: Visibility, text: str) -> tuple[Document, ...]:
+        same = (table.c.team == team) & (table.c.text_digest == text) & (table.c.visibility == str(visibility))
+        wanted = select(table).where(same, table.c.chunks > 0, table.c.same_as == "", table.c.status != "deleted")
+        rows = await self._read(wanted.order_by(table.c.created_at, table.c.document_id))
+        return tuple(_document(row) for row in rows)
+
+    async def pointing_to(self, team: str, document_id: str) -> tuple[Document, ...]:
+        pointing = (table.c.team == team) & (table.c.same_as == document_id)
+        rows = await self._read(select(table).where(pointing).order_by(table.c.created_at, table.c.document_id))
         return tuple(_document(row) for row in rows)
 
     async def kept(self) -> tuple[Document, ...]:
@@ -150,6 +167,15 @@ def _values(document: Document) -> Mapping[str, object]:
         "stated_title": document.stated_title,
         "created_at": document.created_at,
         "updated_at": document.updated_at,
+        "by": document.by,
+        "checked_at": document.checked_at,
+        "due_at": document.due_at,
+        "missing_since": document.missing_since,
+        "snapshot": asdict(document.snapshot),
+        "text_digest": document.snapshot.text,
+        "same_as": document.same_as,
+        "similar_to": document.similar_to,
+        "size": document.size,
     }
 
 
@@ -172,4 +198,12 @@ def _document(row: RowMapping) -> Document:
         stated_title=row["stated_title"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        by=row["by"],
+        checked_at=row["checked_at"],
+        due_at=row["due_at"],
+        missing_since=row["missing_since"],
+        snapshot=Snapshot(**row["snapshot"]),
+        same_as=row["same_as"],
+        similar_to=row["similar_to"],
+        size=row["size"],
     )

@@ -78,6 +78,19 @@ documents = Table(
     Column("stated_title", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("by", String(64), nullable=False, server_default=""),
+    Column("checked_at", Moment),
+    Column("due_at", Moment),
+    Column("missing_since", Moment),
+    Column("snapshot", JSON, nullable=False, server_default="{}"),
+    Column("text_digest", String(64), nullable=False, server_default=""),
+    Column("same_as", String(512), nullable=False, server_default=""),
+    Column("similar_to", String(512), nullable=False, server_default=""),
+    Column("size", BigInteger, nullable=False, server_default="0"),
+    Index("ix_documents_usage", "team", "status", "size"),
+    Index("ix_documents_attempt_due_at", "attempt", "due_at"),
+    Index("ix_documents_text_digest", "team", "text_digest", "visibility"),
+    Index("ix_documents_same_as", "team", "same_as"),
     Index("ix_documents_listing", "team", "updated_at", "document_id"),
     Index("ix_documents_change", "team", "change"),
     Index("ix_documents_status", "status"),
@@ -93,6 +106,81 @@ document_changes = Table(
 )
 """How often the documents of a team were changed. A write takes the next number in its own transaction and leaves it in
 `documents.change`, so a reader sees cheaply whether, and where, anything changed: in this process or another."""
+
+collections = Table(
+    "collections",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("collection_id", String(64), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("kind", String(16)),
+    Column("limit", Integer, nullable=False),
+    Column("visibility", String(80), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("found", Integer, nullable=False),
+    Column("stated", JSON, nullable=False),
+    Column("refresh_days", Integer),
+    Column("by", String(64), nullable=False),
+    Column("attempt", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index("ix_collections_status", "status"),
+)
+
+collection_documents = Table(
+    "collection_documents",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("collection_id", String(64), primary_key=True),
+    Column("document_id", String(512), primary_key=True),
+)
+
+sketches = Table(
+    "sketches",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("document_id", String(512), primary_key=True),
+    Column("mark", BigInteger, primary_key=True, autoincrement=False),
+    Column("visibility", String(80), nullable=False),
+    Column("size", Integer, nullable=False),
+    Index("ix_sketches_mark", "team", "visibility", "mark"),
+)
+
+intake = Table(
+    "intake",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("pages", BigInteger, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    tables,
+    Column("notice_id", String(64), primary_key=True),
+    Column("team", String(64), nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("document_id", String(512), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index("ix_notices_team_created_at", "team", "created_at"),
+)
+
+removals = Table(
+    "removals",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("document_id", String(512), primary_key=True),
+    Column("removed_at", Moment, nullable=False),
+    Column("erased_version", BigInteger),
+    Column("erased_at", Moment),
+    Column("purged_at", Moment),
+    Index("ix_removals_team_removed_at", "team", "removed_at"),
+    Index("ix_removals_purged_at", "purged_at"),
+)
 
 runs = Table(
     "runs",

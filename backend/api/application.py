@@ -10,7 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.router import Router
 
-from backend.api import documents, feedback, health, queries
+from backend.api import collections, documents, feedback, health, notices, queries
 from backend.api.envelope import Envelope
 from backend.api.problems import HANDLERS
 from backend.api.security import HEADER
@@ -36,9 +36,14 @@ def create(services: Services) -> Envelope:
             documents.get_document,
             documents.delete_document,
             documents.refresh_document,
+            collections.begin_collection,
+            collections.get_collection,
+            collections.cancel_collection,
             feedback.give_feedback,
             feedback.take_feedback_back,
             feedback.get_run,
+            notices.list_notices,
+            notices.delete_notice,
             health.health,
             health.ready,
             health.detailed,

@@ -76,7 +76,8 @@ async def list_documents(
         limit=limit,
         cursor=cursor,
     )
-    return schema.DocumentsReply(tuple(present.document(row) for row in page.documents), page.cursor)
+    listed = [present.document(row, await _named(services, row)) for row in page.documents]
+    return schema.DocumentsReply(tuple(listed), page.cursor)
 
 
 @get("/documents/{document_id:str}", guards=[needs("ask", "ingest")], summary="One document")
@@ -86,7 +87,7 @@ async def get_document(
     document = await services.documents.get(team or services.team, unquote(document_id))
     if document is None:
         raise NotFound("There is no such document.")
-    return present.document(document)
+    return present.document(document, await _named(services, document))
 
 
 @delete(
@@ -101,6 +102,14 @@ async def delete_document(
     document_id = unquote(document_id)
     await services.ingest.remove(team or services.team, document_id)
     return schema.IngestReply(document_id, "deleted")
+
+
+async def _named(services: Services, document: Document) -> dict[str, Document]:
+    """Return the documents that this one names, unless they were removed or are for other readers by now."""
+    ids = {document.same_as, document.similar_to} - {""}
+    found = [other for one in ids if (other := await services.documents.get(document.team, one))]
+    known = [one for one in found if one.status != "deleted" and one.visibility == document.visibility]
+    return {one.document_id: one for one in known}
 
 
 async def _enqueue(services: Services, document: Document, *, wait: bool) -> Response[schema.IngestReply]:

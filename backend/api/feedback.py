@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter, RawBody
 from backend import schema
 from backend.api import bodies
 from backend.api.documentation import reads
+from backend.api.removed import redacted
 from backend.api.security import needs
 from backend.api.services import Services
 from backend.domain import Feedback
@@ -46,4 +47,4 @@ async def get_run(run_id: FromPath[str], services: NamedDependency[Services]) ->
     run = await services.runs.get(run_id)
     if run is None:
         raise NotFound("There is no such run.")
-    return run
+    return await redacted(run, services.removals)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from backend import schema
 from backend.domain import (
     Began,
     Citation,
     Cited,
+    Collection,
     Delta,
     Document,
     Evidence,
     FieldValue,
     Found,
+    Member,
     Metadata,
+    Notice,
     Passage,
     Query,
     Run,
@@ -24,6 +29,9 @@ from backend.domain import (
     Understood,
 )
 from backend.query.filters import describe, filter_to_json
+
+MAX_FAILURES = 50
+"""Failed documents of a collection that are told."""
 
 
 def event(told: Began | Understood | Found | Delta | Cited) -> schema.QueryStreamEvent:
@@ -106,7 +114,9 @@ def metadata(cost: RunMetadata) -> schema.RunMetadata:
     return schema.RunMetadata(**asdict(cost))
 
 
-def document(row: Document) -> schema.Document:
+def document(row: Document, others: Mapping[str, Document] = MappingProxyType({})) -> schema.Document:
+    """Return a document; `others` are those that it names, by id, as far as its readers may know of them."""
+    same, similar = others.get(row.same_as), others.get(row.similar_to)
     return schema.Document(
         document_id=row.document_id,
         team=row.team,
@@ -120,6 +130,43 @@ def document(row: Document) -> schema.Document:
         updated_at=row.updated_at.astimezone(UTC).isoformat(),
         metadata=document_metadata(row.stated.over(row.metadata)),
         refresh_days=row.refresh_days,
+        by=row.by,
+        checked_at=iso(row.checked_at),
+        same_as=same.document_id if same else "",
+        same_as_title=same.title if same else "",
+        similar_to=similar.document_id if similar else "",
+        similar_to_title=similar.title if similar else "",
+    )
+
+
+def collection(row: Collection, members: tuple[Member, ...]) -> schema.Collection:
+    failures = [schema.CollectionFailure(m.document_id, m.url, m.reason) for m in members if m.status == "failed"]
+    return schema.Collection(
+        collection_id=row.collection_id,
+        team=row.team,
+        url=row.url,
+        kind=row.kind,
+        limit=row.limit,
+        visibility=str(row.visibility),
+        status=row.status,
+        reason=row.reason,
+        found=row.found,
+        counts=dict(Counter(member.status for member in members)),
+        failures=tuple(failures[:MAX_FAILURES]),
+        created_at=row.created_at.astimezone(UTC).isoformat(),
+        updated_at=row.updated_at.astimezone(UTC).isoformat(),
+    )
+
+
+def notice(row: Notice) -> schema.Notice:
+    return schema.Notice(
+        notice_id=row.notice_id,
+        user=row.user,
+        document_id=row.document_id,
+        title=row.title,
+        url=row.url,
+        reason=row.reason,
+        created_at=row.created_at.astimezone(UTC).isoformat(),
     )
 
 

@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from loguru import logger
 
-from backend.errors import FootnoteError, Unauthorized, Unavailable
+from backend.errors import FootnoteError, LimitReached, Unauthorized, Unavailable
 from backend.schema import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -66,6 +66,8 @@ def respond(request: Request[object, object, State], error: Exception) -> Respon
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, Unavailable):
         return {"Retry-After": str(RETRY_AFTER)}
+    if isinstance(error, LimitReached) and error.retry_after:
+        return {"Retry-After": str(error.retry_after)}
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": 'ApiKey realm="footnote"'}
     return dict(error.headers or {}) if isinstance(error, HTTPException) else {}

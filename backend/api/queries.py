@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from datetime import UTC, datetime
 
 from litestar import Request, Response, post
 from litestar.datastructures import State
@@ -15,6 +16,7 @@ from backend import schema
 from backend.api import bodies, present, streams
 from backend.api.documentation import reads
 from backend.api.questions import parse_question, parse_search
+from backend.api.removed import still_there, without_removed
 from backend.api.security import needs
 from backend.api.services import Services
 
@@ -43,10 +45,13 @@ async def query(
     services.pipeline.check(question)
     run_id = new_run_id()
     request.scope["state"]["run_id"] = run_id
-    run = streams.Run(services, services.pipeline.answer(question, run_id), run_id)
+    told = without_removed(
+        services.pipeline.answer(question, run_id), services.removals, question.team, datetime.now(UTC)
+    )
+    run = streams.Run(services, told, run_id)
     if asked.stream:
-        told = streams.stream(run, request_id=request.scope["state"]["request_id"])
-        return Stream(told, media_type=streams.MEDIA_TYPE, headers=streams.HEADERS)
+        sent = streams.stream(run, request_id=request.scope["state"]["request_id"])
+        return Stream(sent, media_type=streams.MEDIA_TYPE, headers=streams.HEADERS)
     return Response(await _whole(request, run))
 
 
@@ -59,7 +64,9 @@ async def query(
 )
 async def search(body: RawBody, services: NamedDependency[Services]) -> schema.SearchReply:
     question = parse_search(bodies.decode(body, schema.SearchRequest), team=services.team)
-    understood, evidence, metadata = await services.pipeline.search(question)
+    began = datetime.now(UTC)
+    understood, found, metadata = await services.pipeline.search(question)
+    evidence = await still_there(found, services.removals, question.team, began)
     services.telemetry.stages(metadata)
     return schema.SearchReply(
         query=present.understood(understood),

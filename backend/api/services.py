@@ -10,8 +10,9 @@ from typing import Protocol, TypeVar
 
 from backend.api.security import Keys
 from backend.domain import Document, Event, Evidence, Query, Question, RunMetadata
+from backend.ingest.collection import Collector
 from backend.ingest.submission import Submission
-from backend.ports import Documents, Feedbacks, IndexStatus, IngestQueue, Runs
+from backend.ports import CollectionQueue, Documents, Feedbacks, IndexStatus, IngestQueue, Notices, Removals, Runs
 from backend.telemetry import Telemetry
 
 T = TypeVar("T")
@@ -90,6 +91,10 @@ class Services:
     documents: Documents
     runs: Runs
     feedbacks: Feedbacks
+    removals: Removals
+    notices: Notices
+    collector: Collector
+    collections: CollectionQueue
     index: IndexFigures
     keys: Keys
     team: str = "local"

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 from backend import log
@@ -42,9 +43,7 @@ def run(wanted: argparse.Namespace, settings: Settings) -> int:
         case "migrate":
             return _migrate(settings, wanted.direction, wanted.revision)
         case "doctor":
-            from backend.cli.doctor import doctor
-
-            return asyncio.run(doctor(settings))
+            return _doctor(settings, wanted)
         case "reindex":
             from backend.cli.reindex import reindex
 
@@ -71,6 +70,16 @@ def _serve(settings: Settings) -> int:
     return 0
 
 
+def _doctor(settings: Settings, wanted: argparse.Namespace) -> int:
+    if wanted.deleted is None:
+        from backend.cli.doctor import doctor
+
+        return asyncio.run(doctor(settings))
+    from backend.cli.deleted import deleted
+
+    return asyncio.run(deleted(settings, wanted.deleted, wanted.team, now=datetime.now(UTC)))
+
+
 def _migrate(settings: Settings, direction: Literal["up", "down"], revision: str | None) -> int:
     from backend.app import migrate_database
 
@@ -91,7 +100,9 @@ def parser() -> argparse.ArgumentParser:
     migrating.add_argument("direction", nargs="?", choices=("up", "down"), default="up")
     migrating.add_argument("revision", nargs="?", help="default: head for up, one step for down")
     commands.add_parser("reindex", help="build the index anew from the documents, such as for another embedder")
-    commands.add_parser("doctor", help="say what is wrong, and how to mend it")
+    examining = commands.add_parser("doctor", help="say what is wrong, and how to mend it")
+    examining.add_argument("--deleted", metavar="ID", help="say instead what is left of this removed document")
+    examining.add_argument("--team", help="whose document it was; default: FOOTNOTE_TEAM")
     return root
 
 

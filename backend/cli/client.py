@@ -19,6 +19,8 @@ from backend.settings import Settings
 
 BUSY = frozenset({429, 503})
 TRIES = 5
+LONGEST_PAUSE = 30.0
+"""Seconds; a backend that asks for more, such as until tomorrow, is not waited for."""
 START_PATIENCE = 60.0
 """Seconds to wait for a backend that is just starting."""
 READ_TIMEOUT = 90.0
@@ -76,8 +78,9 @@ class Client:
         """Return the reply, or None after the pause that a busy backend asks for."""
         async with self.http.post(path, json=json, data=data) as reply:
             content = await reply.read()
-            if reply.status in BUSY and attempt + 1 < TRIES:
-                await asyncio.sleep(_pause(reply.headers.get("Retry-After"), attempt))
+            pause = _pause(reply.headers.get("Retry-After"), attempt)
+            if reply.status in BUSY and attempt + 1 < TRIES and pause <= LONGEST_PAUSE:
+                await asyncio.sleep(pause)
                 return None
             if reply.status >= 400:
                 raise Refused(problem_detail(reply.status, content))
@@ -85,8 +88,7 @@ class Client:
 
 
 def _pause(retry_after: str | None, attempt: int) -> float:
-    asked = float(retry_after) if retry_after and retry_after.isdigit() else 0.5 * 2**attempt
-    return min(asked, 30.0)
+    return float(retry_after) if retry_after and retry_after.isdigit() else 0.5 * 2**attempt
 
 
 def problem_detail(status: int, content: bytes) -> str:

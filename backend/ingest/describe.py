@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from backend.codec import metadata_to_json
-from backend.domain import Document, Extracted, Metadata, Origin
+from backend.domain import Document, Extracted, Metadata, Origin, Snapshot
 from backend.ingest.language import detect_language
 from backend.ports import Fetched
 
@@ -90,6 +90,20 @@ def revision_of(document: Document, extracted: Extracted, description: Descripti
         extracted.pages,
         extracted.text,
     )
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:32]
+
+
+def snapshot_of(document: Document, fetched: Fetched, version: str) -> Snapshot:
+    """Return what to remember of a source that was just read: equal `digest` and `recipe` make equal revisions."""
+    names = (fetched.url, fetched.media_type, fetched.file_name)
+    digest = hashlib.sha256(msgspec.json.encode(names) + b"\n" + fetched.content).hexdigest()
+    recipe = recipe_of(document, version)
+    return Snapshot(fetched.etag, fetched.last_modified, digest, recipe, size=len(fetched.content))
+
+
+def recipe_of(document: Document, version: str) -> str:
+    """Return the identity of all that a revision depends on beside what is fetched."""
+    parts = (version, document.url, str(document.visibility), metadata_to_json(document.stated), document.stated_title)
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:32]
 
 

@@ -12,7 +12,7 @@ import ipaddress
 import re
 import socket
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.message import Message
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,12 +21,15 @@ from urllib.parse import unquote, urljoin, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from backend.domain import Snapshot
 from backend.errors import FetchFailed, FetchRefused, TooLarge
 from backend.ingest.addresses import Address, AllowList, Target, parse_target
 from backend.ports import Fetched
 
 USER_AGENT = "Footnote/0.1 (document ingestion)"
 MAX_REDIRECTS = 5
+MAX_VALIDATOR = 500
+"""Characters of an ETag or a date that a server may have us remember."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
 _HEADERS = {
@@ -93,23 +96,25 @@ class HttpFetcher:
             await self._session.close()
             self._session = None
 
-    async def fetch(self, url: str) -> Fetched:
+    async def fetch(self, url: str, known: Snapshot | None = None) -> Fetched:
         """Fetch `url`; see `ports.Fetcher`. FetchFailed carries `retry` where a later attempt may succeed."""
         if self._session is None:
             raise RuntimeError("open the fetcher with `async with` first")
         target = parse_target(url)
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._follow(self._session, target)
+                return await self._follow(self._session, target, _conditions(known))
         except TimeoutError:
             raise FetchFailed(f"{target.host} did not answer within {self._timeout:g} seconds.", retry=True) from None
         except (aiohttp.ClientError, OSError) as error:
             raise FetchFailed(f"{target.host} could not be reached ({_why(error)}).", retry=True) from error
 
-    async def _follow(self, session: aiohttp.ClientSession, target: Target) -> Fetched:
+    async def _follow(self, session: aiohttp.ClientSession, target: Target, conditions: Mapping[str, str]) -> Fetched:
         for _ in range(MAX_REDIRECTS + 1):
             self._pins.pin(target, await self._vetted(target))
-            async with session.get(target.url, allow_redirects=False) as response:
+            async with session.get(target.url, allow_redirects=False, headers=conditions) as response:
+                if response.status == 304 and conditions:
+                    return Fetched(b"", target.url, "", unchanged=True)
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
                     return await self._document(response, target)
@@ -140,7 +145,15 @@ class HttpFetcher:
         async for piece in response.content.iter_chunked(_CHUNK):
             body += inflate.feed(piece)
         inflate.check_whole()
-        return Fetched(bytes(body), target.url, response.headers.get("Content-Type", ""), _file_name(response, target))
+        said = response.headers
+        return Fetched(
+            bytes(body),
+            target.url,
+            said.get("Content-Type", ""),
+            _file_name(response, target),
+            etag=_validator(said.get("ETag", "")),
+            last_modified=_validator(said.get("Last-Modified", "")),
+        )
 
 
 class _PinnedResolver(AbstractResolver):
@@ -213,6 +226,19 @@ class _Inflater:
             raise FetchFailed("The server sent only a part of the document.", retry=True)
 
 
+def _conditions(known: Snapshot | None) -> dict[str, str]:
+    """Return the headers that ask for the document only if it has changed."""
+    if known is None:
+        return {}
+    stated = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in stated.items() if value}
+
+
+def _validator(value: str) -> str:
+    """Return what a server calls its document's state, "" for what could not be sent back as it is."""
+    return value if len(value) <= MAX_VALIDATOR and value.isascii() and value.isprintable() else ""
+
+
 def _redirected(target: Target, location: str) -> Target:
     following = parse_target(urljoin(target.url, location))
     if _is_login(following) and not _is_login(target):
@@ -229,7 +255,7 @@ def _check_status(status: int, host: str) -> None:
     if status in (401, 403, 407):
         raise FetchFailed(_NEEDS_LOGIN.format(host=host))
     if status in (404, 410):
-        raise FetchFailed(f"{host} has no such page (HTTP {status}); check the URL.")
+        raise FetchFailed(f"{host} has no such page (HTTP {status}); check the URL.", gone=True)
     if status in (408, 425, 429) or status >= 500:
         raise FetchFailed(f"{host} is busy or broken at the moment (HTTP {status}).", retry=True)
     if not 200 <= status < 300:

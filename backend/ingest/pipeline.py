@@ -10,19 +10,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import uuid4
 
 from loguru import logger
 
-from backend.domain import Chunk, Document, Extracted, IndexedDocument, Origin
-from backend.errors import FetchFailed, FootnoteError, NotFound, Unavailable, Unreadable
-from backend.ingest.describe import Description, describe, provisional_title, revision_of
-from backend.ingest.staging import pack_parcel, pack_staged, unpack_parcel, unpack_staged
+from backend.domain import Chunk, Document, Extracted, IndexedDocument, Origin, Removal, Snapshot
+from backend.errors import FetchFailed, FootnoteError, LimitReached, NotFound, Unavailable, Unreadable
+from backend.ingest import records
+from backend.ingest.describe import Description, describe, recipe_of, revision_of, snapshot_of
+from backend.ingest.limits import Allowance, TeamLimits
+from backend.ingest.refresh import looked_at, not_found, not_read, notice_of
+from backend.ingest.staging import (
+    owner_mark,
+    pack_parcel,
+    pack_staged,
+    unpack_parcel,
+    unpack_snapshot,
+    unpack_staged,
+)
 from backend.ingest.submission import Submission, derive_id
-from backend.ports import Blobs, Documents, Embedder, Fetched, Fetcher, IndexWriter
+from backend.ingest.twins import Prepared, Twins, one_of_each, text_digest
+from backend.ports import Blobs, Documents, Embedder, Fetched, Fetcher, IndexWriter, Notices, Removals, Sketches, Usages
 
+GENEROUS = TeamLimits()
 Extract = Callable[[Fetched], Awaitable[Extracted]]
 """Bytes → Markdown, in a process of its own; Unreadable or TooLarge if it cannot be done."""
 Split = Callable[[Extracted], tuple[Chunk, ...]]
@@ -51,15 +63,22 @@ def worth_retry(error: BaseException) -> bool:
 @dataclass(frozen=True)
 class Ingest:
     """Every step of ingestion over the ports. `version` names how text is extracted and split: when it changes, a
-    document that is ingested again is indexed again. One instance per process: it holds the lock."""
+    document that is ingested again is indexed again. A page that stays missing for `gone_after` is gone. One instance
+    per process: it holds the lock."""
 
     documents: Documents
+    removals: Removals
     blobs: Blobs
     fetcher: Fetcher
     extract: Extract
     split: Split
     embedder: Embedder
     writer: IndexWriter
+    notices: Notices
+    sketches: Sketches
+    usages: Usages
+    limits: TeamLimits = GENEROUS
+    gone_after: timedelta = timedelta(days=1)
     version: str = "1"
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_attempt: Callable[[], str] = lambda: uuid4().hex
@@ -71,17 +90,21 @@ class Ingest:
         """Record what is to be ingested; enqueue `document.attempt` next. The same request twice is one attempt.
 
         A document that changes who may read it leaves the index at once: nobody reads it until it is written anew.
+
+        Raises:
+            TeamFull, LimitReached: it would be more than the team may have, or hand in today.
         """
         document_id = derive_id(submission)
         async with self.lock:
             old = await self.documents.get(submission.team, document_id)
             origin = await self._origin(submission, document_id)
-            new = self._queued(submission, document_id, origin, old)
-            if old and old.attempt and old.status != "deleted" and _same_request(old, new):
+            new = records.queued(submission, document_id, origin, old, attempt=self.new_attempt(), now=self.now())
+            if old and old.attempt and old.status != "deleted" and records.same_request(old, new):
                 return old
+            await self._admit(new, old)
             await self.documents.put(new)
             if old and (old.visibility != new.visibility or old.status == "deleted"):
-                await self.writer.delete(new.team, [document_id])
+                await self.twins.leave(old)
             if old and old.origin.blob not in ("", origin.blob):
                 await self.blobs.delete(old.origin.blob)
         logger.bind(team=new.team, document_id=document_id, attempt=new.attempt).info("document queued")
@@ -97,7 +120,7 @@ class Ingest:
             old = await self._existing(team, document_id)
             if old.attempt and not force:
                 return old
-            new = replace(old, status="queued", reason="", attempt=self.new_attempt(), updated_at=self.now())
+            new = replace(old, status="queued", reason="", attempt=self.new_attempt())
             new = replace(new, revision="") if force else new
             await self.documents.put(new)
         return new
@@ -121,6 +144,17 @@ class Ingest:
                 await queue.enqueue(document.team, document.document_id, document.attempt)
         return len(unfinished)
 
+    async def forget(self, removals: Sequence[Removal]) -> None:
+        """Delete what is still kept of documents that were removed: stray blobs, and what their records say of them."""
+        async with self.lock:
+            found = [await self.documents.get(one.team, one.document_id) for one in removals]
+            removed = [one for one in found if one and one.status == "deleted" and not one.attempt]
+            marks = [owner_mark(one.team, one.document_id) for one in removed]
+            for key in await self.blobs.starting(marks):
+                await self.blobs.delete(key)
+            for document in removed:
+                await self.documents.put(records.anonymous(document))
+
     # ----------------------------------------------------------------------------------------------- the durable steps
 
     async def run(self, team: str, document_id: str, attempt: str) -> None:
@@ -136,11 +170,22 @@ class Ingest:
         await self.discard(team, document_id, [key for key in (blob, staged) if key])
 
     async def load(self, team: str, document_id: str, attempt: str) -> str | None:
-        """Return the key of the document's bytes, fetched if need be; None if the attempt was superseded."""
+        """Return the key of the document's bytes, fetched if need be; None if the attempt was superseded or came to its
+        end here, because nothing has changed or nothing is there any more."""
         document = await self._advance(team, document_id, attempt)
         if document is None or document.origin.blob:
             return document.origin.blob if document else None
-        fetched = await self.fetcher.fetch(document.origin.url)
+        known = self._known(document)
+        try:
+            fetched = await self.fetcher.fetch(document.origin.url, known)
+        except FetchFailed as error:
+            if not error.gone or not (document.chunks or document.same_as or document.missing_since):
+                raise
+            await self._missing(document)
+            return None
+        if known and fetched.unchanged:
+            await self._unchanged(document, known)
+            return None
         return await self.blobs.put(pack_parcel(fetched, team=team, document_id=document_id, attempt=attempt))
 
     async def prepare(self, team: str, document_id: str, attempt: str, blob: str) -> str | None:
@@ -149,23 +194,30 @@ class Ingest:
         if document is None:
             return None
         fetched = unpack_parcel(await self.blobs.get(blob))
+        snapshot, known = snapshot_of(document, fetched, self._made_by), self._known(document)
+        if known and known.digest == snapshot.digest:
+            await self._unchanged(document, replace(snapshot, text=known.text))
+            return None
+        await self.allowance.fits(document, snapshot.size)
         extracted = await self.extract(fetched)
         description = describe(document, fetched, extracted)
-        revision = revision_of(document, extracted, description, f"{self.version}/{self.embedder.name}")
+        revision = revision_of(document, extracted, description, self._made_by)
+        snapshot = replace(snapshot, text=text_digest(extracted.text))
         if revision == document.revision:
-            await self._unchanged(document)
+            await self._unchanged(document, snapshot)
+            return None
+        if await self._linked(records.described(document, description.title, description.metadata, revision, snapshot)):
             return None
         indexed = await self._embed(document, revision, extracted, description)
-        return await self.blobs.put(await asyncio.to_thread(pack_staged, indexed, attempt=attempt))
+        return await self.blobs.put(await asyncio.to_thread(pack_staged, indexed, attempt=attempt, snapshot=snapshot))
 
     async def commit(self, batch: Sequence[Staged]) -> None:
         """Write staged documents in one commit of the index and mark them ready; skip what was superseded meanwhile."""
         async with self.lock:
-            staged = [(work, indexed) for work in batch if (indexed := await self._writable(work))]
-            if staged:
-                await self.writer.replace([indexed for _, indexed in staged])
-            for work, indexed in staged:
-                await self._ready(work, indexed)
+            waiting = [one for work in batch if (one := await self._writable(work))]
+            while waiting:
+                first, waiting = one_of_each(waiting)
+                await self._write([one for one in first if not await self._link(_described(one))])
 
     async def fail(self, team: str, document_id: str, attempt: str, reason: str) -> None:
         """Mark the document failed; `reason` is for a person. What was indexed of it before stays."""
@@ -173,7 +225,7 @@ class Ingest:
             document = await self._current(team, document_id, attempt)
             if document:
                 failed = replace(document, status="failed", reason=reason, attempt="", updated_at=self.now())
-                await self.documents.put(failed)
+                await self.documents.put(not_read(failed, self.now()))
                 logger.bind(team=team, document_id=document_id, attempt=attempt).warning("document failed")
 
     async def discard(self, team: str, document_id: str, keys: Sequence[str]) -> None:
@@ -194,28 +246,13 @@ class Ingest:
         blob = await self.blobs.put(pack_parcel(fetched, team=submission.team, document_id=document_id))
         return Origin(blob=blob, file_name=upload.file_name, media_type=upload.media_type)
 
-    def _queued(self, submission: Submission, document_id: str, origin: Origin, old: Document | None) -> Document:
-        now = self.now()
-        kept = old if old and old.status != "deleted" else None
-        indexed = kept if kept and kept.visibility == submission.visibility else None
-        return Document(
-            team=submission.team,
-            document_id=document_id,
-            origin=origin,
-            title=submission.title or (kept.title if kept else "") or provisional_title(origin, document_id),
-            url=submission.shown_url or submission.url,
-            visibility=submission.visibility,
-            status="queued",
-            created_at=kept.created_at if kept else now,
-            updated_at=now,
-            revision=indexed.revision if indexed else "",
-            stated=submission.stated,
-            metadata=indexed.metadata if indexed else submission.stated,
-            chunks=indexed.chunks if indexed else 0,
-            refresh_days=submission.refresh_days,
-            attempt=self.new_attempt(),
-            stated_title=submission.title,
-        )
+    async def _admit(self, new: Document, old: Document | None) -> None:
+        try:
+            await self.allowance.admit(new, old)
+        except LimitReached:
+            if new.origin.blob and not (old and old.origin.blob == new.origin.blob):
+                await self.blobs.delete(new.origin.blob)
+            raise
 
     async def _existing(self, team: str, document_id: str) -> Document:
         document = await self.documents.get(team, document_id)
@@ -232,9 +269,26 @@ class Ingest:
             document = await self._current(team, document_id, attempt)
             if document is None or document.status == "processing":
                 return document
-            document = replace(document, status="processing", updated_at=self.now())
+            document = replace(document, status="processing")
             await self.documents.put(document)
             return document
+
+    @property
+    def allowance(self) -> Allowance:
+        return Allowance(self.usages, self.limits, self.now)
+
+    @property
+    def twins(self) -> Twins:
+        return Twins(self.documents, self.sketches, self.writer, self.now)
+
+    @property
+    def _made_by(self) -> str:
+        return f"{self.version}/{self.embedder.name}"
+
+    def _known(self, document: Document) -> Snapshot | None:
+        """Return what the index holds of the source, None if that would have to be indexed anew though unchanged."""
+        valid = document.revision and document.snapshot.recipe == recipe_of(document, self._made_by)
+        return document.snapshot if valid else None
 
     async def _embed(
         self, document: Document, revision: str, extracted: Extracted, description: Description
@@ -255,57 +309,90 @@ class Ingest:
             vectors=tuple(await self.embedder.embed_chunks(description.title, chunks)),
         )
 
-    async def _writable(self, work: Staged) -> IndexedDocument | None:
+    async def _linked(self, described: Document) -> bool:
+        """Whether the document was superseded, or has the text of another one, to which it points now."""
+        async with self.lock:
+            current = await self._current(described.team, described.document_id, described.attempt)
+            return current is None or await self._link(described)
+
+    async def _link(self, described: Document) -> bool:
+        """Point to the document that is indexed with the same text; return whether there is one."""
+        first = await self.twins.first_of(described)
+        if first is None:
+            return False
+        await self.twins.leave(described)
+        linked = records.ready(records.linked(described, first), self.now())
+        await self.documents.put(looked_at(linked, self.now()))
+        logger.bind(document_id=linked.document_id, same_as=first.document_id).info("document ready")
+        return True
+
+    async def _writable(self, work: Staged) -> Prepared | None:
         """Load what is to be written, unless it was superseded. From here until it is ready the index may hold either
         revision, so the record names none."""
         document = await self._current(work.team, work.document_id, work.attempt)
         if document is None:
             return None
-        indexed = await asyncio.to_thread(unpack_staged, await self.blobs.get(work.key))
+        packed = await self.blobs.get(work.key)
         await self.documents.put(replace(document, revision=""))
-        return indexed
+        return Prepared(document, await asyncio.to_thread(unpack_staged, packed), unpack_snapshot(packed))
 
-    async def _ready(self, work: Staged, indexed: IndexedDocument) -> None:
-        document = await self.documents.get(work.team, work.document_id)
+    async def _write(self, prepared: Sequence[Prepared]) -> None:
+        await self.twins.write(prepared)
+        for one in prepared:
+            await self._ready(one)
+
+    async def _ready(self, prepared: Prepared) -> None:
+        seen, written = prepared.document, prepared.indexed
+        document = await self.documents.get(seen.team, seen.document_id)
         if document is None or document.status == "deleted":  # By another process, while the index was being written.
-            await self.writer.delete(work.team, [work.document_id])
+            await self.writer.delete(seen.team, [seen.document_id])
             return
-        if document.attempt != work.attempt:
+        if document.attempt != seen.attempt:
             await self.documents.put(replace(document, revision=""))
             return
-        ready = replace(
-            document,
-            status="ready",
-            reason="",
-            attempt="",
-            title=indexed.title,
-            revision=indexed.revision,
-            metadata=indexed.metadata,
-            chunks=len(indexed.chunks),
-            updated_at=self.now(),
-        )
-        await self.documents.put(ready)
-        logger.bind(document_id=work.document_id, attempt=work.attempt, chunks=ready.chunks).info("document ready")
+        similar_to = await self.twins.similar_to(document, written.chunks)
+        ready = records.ready(records.indexed(document, written, prepared.snapshot, similar_to), self.now())
+        await self.documents.put(looked_at(ready, self.now()))
+        logger.bind(document_id=seen.document_id, attempt=seen.attempt, chunks=ready.chunks).info("document ready")
 
-    async def _unchanged(self, seen: Document) -> None:
+    async def _unchanged(self, seen: Document, snapshot: Snapshot) -> None:
         async with self.lock:
             document = await self._current(seen.team, seen.document_id, seen.attempt)
             if document:
-                ready = replace(document, status="ready", reason="", attempt="", updated_at=self.now())
-                await self.documents.put(ready)
+                ready = replace(document, status="ready", reason="", attempt="", snapshot=snapshot)
+                await self.documents.put(looked_at(ready, self.now()))
+
+    async def _missing(self, seen: Document) -> None:
+        """Note that there is no page any more; if so for long enough, take it out and have its person told.
+
+        Until `attempt` is ended, all of this is done anew after a crash.
+        """
+        async with self.lock:
+            document = await self._current(seen.team, seen.document_id, seen.attempt)
+            if document is None:
+                return
+            after = not_found(document, self.now(), self.gone_after)
+            if after.status == "failed":
+                if (document.chunks or document.same_as) and document.by:
+                    await self.notices.put(notice_of(after, self.now()))
+                await self.documents.put(after)
+                await self.twins.leave(after)
+                logger.bind(team=after.team, document_id=after.document_id).warning("document gone")
+            await self.documents.put(replace(after, attempt=""))
 
     async def _remove(self, document: Document) -> None:
         """First the record, which is the truth; `attempt` marks until the end that the index may still hold it."""
-        removed = replace(
-            document, status="deleted", reason="", revision="", chunks=0, attempt="removing", updated_at=self.now()
-        )
+        removed = records.removed(document, self.now())
         await self.documents.put(removed)
-        await self.writer.delete(document.team, [document.document_id])
+        await self.twins.leave(removed)
+        # Only now: a question that was asked a moment ago may have found it, and began before this moment.
+        await self.removals.put(Removal(document.team, document.document_id, self.now()))
+        await self.notices.delete_of(document.team, document.document_id)
         if document.origin.blob:
             await self.blobs.delete(document.origin.blob)
         await self.documents.put(replace(removed, attempt=""))
 
 
-def _same_request(old: Document, new: Document) -> bool:
-    asked = [(of.origin, of.url, of.visibility, of.stated, of.stated_title, of.refresh_days) for of in (old, new)]
-    return asked[0] == asked[1]
+def _described(prepared: Prepared) -> Document:
+    written = prepared.indexed
+    return records.described(prepared.document, written.title, written.metadata, written.revision, prepared.snapshot)

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from backend.codec import MetadataJson, metadata_from_json, metadata_to_json
-from backend.domain import Chunk, ChunkVectors, IndexedDocument, Vectors, Visibility
+from backend.domain import UNSEEN, Chunk, ChunkVectors, IndexedDocument, Snapshot, Vectors, Visibility
 from backend.ports import Fetched
 
 
@@ -21,6 +21,8 @@ class _Parcel(msgspec.Struct, frozen=True, array_like=True):
     url: str
     media_type: str
     file_name: str
+    etag: str = ""
+    last_modified: str = ""
 
 
 class _Array(msgspec.Struct, frozen=True, array_like=True):
@@ -39,19 +41,31 @@ class _Staged(msgspec.Struct, frozen=True):
     chunks: tuple[Chunk, ...]
     vectors: _Array
     sentences: _Array
+    snapshot: Snapshot = UNSEEN
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    snapshot: Snapshot = UNSEEN
+
+
+def owner_mark(team: str, document_id: str) -> bytes:
+    """Return the bytes by which every blob of a document's work names its owner, near its beginning."""
+    return msgspec.msgpack.encode(team) + msgspec.msgpack.encode(document_id)
 
 
 def pack_parcel(fetched: Fetched, *, team: str, document_id: str, attempt: str = "") -> bytes:
     owner = (team, document_id, attempt)
-    return msgspec.msgpack.encode(_Parcel(owner, fetched.content, fetched.url, fetched.media_type, fetched.file_name))
+    names = (fetched.url, fetched.media_type, fetched.file_name, fetched.etag, fetched.last_modified)
+    return msgspec.msgpack.encode(_Parcel(owner, fetched.content, *names))
 
 
 def unpack_parcel(packed: bytes) -> Fetched:
     parcel = msgspec.msgpack.decode(packed, type=_Parcel)
-    return Fetched(parcel.content, parcel.url, parcel.media_type, parcel.file_name)
+    names = (parcel.url, parcel.media_type, parcel.file_name, parcel.etag, parcel.last_modified)
+    return Fetched(parcel.content, *names)
 
 
-def pack_staged(document: IndexedDocument, *, attempt: str) -> bytes:
+def pack_staged(document: IndexedDocument, *, attempt: str, snapshot: Snapshot = UNSEEN) -> bytes:
     """Serialise; chunk vectors and all sentence vectors travel as one float32 matrix each."""
     return msgspec.msgpack.encode(
         _Staged(
@@ -65,6 +79,7 @@ def pack_staged(document: IndexedDocument, *, attempt: str) -> bytes:
             chunks=document.chunks,
             vectors=_array(np.stack([of.vector for of in document.vectors])),
             sentences=_array(np.concatenate([of.sentences for of in document.vectors])),
+            snapshot=snapshot,
         )
     )
 
@@ -87,6 +102,11 @@ def unpack_staged(packed: bytes) -> IndexedDocument:
         chunks=staged.chunks,
         vectors=tuple(ChunkVectors(vector, rows) for vector, rows in pairs),
     )
+
+
+def unpack_snapshot(packed: bytes) -> Snapshot:
+    """Return what a staged document's source was when it was read."""
+    return msgspec.msgpack.decode(packed, type=_Seen).snapshot
 
 
 def _array(matrix: Vectors) -> _Array:

@@ -42,6 +42,7 @@ class Submission:
     """One thing to ingest: either `url`, or `upload` (text is an upload of Markdown).
 
     `document_id` is the caller's own, "" to derive one. `shown_url` is where citations lead when that is not `url`.
+    `by` is the user who asks for it, "" where nobody is to be told of it later.
     """
 
     team: str
@@ -53,6 +54,7 @@ class Submission:
     visibility: Visibility = TEAM_WIDE
     stated: Metadata = NOTHING_STATED
     refresh_days: int | None = None
+    by: str = ""
 
 
 def parse_request(request: schema.IngestRequest, *, team: str, file: Upload | None = None) -> Submission:
@@ -74,6 +76,7 @@ def parse_request(request: schema.IngestRequest, *, team: str, file: Upload | No
         visibility=_visibility(request.visibility),
         stated=parse_metadata(request.metadata),
         refresh_days=request.refresh_days,
+        by=request.by or "",
     )
 
 

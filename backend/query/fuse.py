@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from backend.domain import Passage, Vector
@@ -62,18 +62,27 @@ def fuse(
     near = _side([_relative(leg, _last(leg)) for leg in by_vector])
     worded = _side([_relative(leg, _last(leg) if len(leg) >= full else 0.0) for leg in by_text])
     merged = {passage.chunk_id: passage for leg in (*by_text, *by_vector) for passage in leg}
-    scored = [
-        replace(one, score=VECTOR_WEIGHT * near.get(key, 0.0) + TEXT_WEIGHT * worded.get(key, 0.0))
-        for key, one in merged.items()
-    ]
-    ranked = sorted(scored, key=best_first)
+    scores = {key: VECTOR_WEIGHT * near.get(key, 0.0) + TEXT_WEIGHT * worded.get(key, 0.0) for key in merged}
+    _look_closer(question, vector, _ordered(merged.values(), scores), scores)
+    return [replace(one, score=scores[one.chunk_id]) for one in _ordered(merged.values(), scores)]
+
+
+def _look_closer(question: str, vector: Vector, ranked: Sequence[Passage], scores: dict[str, float]) -> None:
+    """Add to `scores` what the first passages say themselves, and those that the very best then name."""
     first, rest = ranked[:RESCORED], ranked[RESCORED:]
     terms = weigh(question, first)
-    looked_at = sorted((_look(question, vector, terms, one) for one in first), key=best_first)
-    named = _named(looked_at[:NAMING], [*looked_at, *rest])
-    late = [_look(question, vector, terms, one) if one.title in named else one for one in rest]
-    lifted = [replace(one, score=one.score + NAMED_WEIGHT * (one.title in named)) for one in (*looked_at, *late)]
-    return sorted(lifted, key=best_first)
+    for one in first:
+        scores[one.chunk_id] += _bearing(question, vector, terms, one)
+    named = _named(_ordered(first, scores)[:NAMING], ranked)
+    for one in rest:
+        if one.title in named:
+            scores[one.chunk_id] += _bearing(question, vector, terms, one)
+    for one in ranked:
+        scores[one.chunk_id] += NAMED_WEIGHT * (one.title in named)
+
+
+def _ordered(passages: Iterable[Passage], scores: Mapping[str, float]) -> list[Passage]:
+    return sorted(passages, key=lambda one: (-scores[one.chunk_id], one.document_id, one.position))
 
 
 def best_first(passage: Passage) -> tuple[float, str, int]:
@@ -101,20 +110,18 @@ def _side(legs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return means
 
 
-def _look(question: str, vector: Vector, terms: Terms, passage: Passage) -> Passage:
-    """Add what the sentences, the title and the heading of a passage say."""
+def _bearing(question: str, vector: Vector, terms: Terms, passage: Passage) -> float:
+    """Return what the sentences, the title and the heading of a passage add."""
     words = content_words(question)
     nearest = max(0.0, float((passage.sentence_vectors @ vector).max(initial=0.0)))
     held = max((terms.coverage(passage.text[start:end]) for start, end in passage.sentences), default=0.0)
-    score = (
-        passage.score
-        + SENTENCE_WEIGHT * nearest
+    return (
+        SENTENCE_WEIGHT * nearest
         + WORDS_WEIGHT * held
         + TITLE_WEIGHT * _named_share(passage.title, words)
         + HEADING_WEIGHT * _named_share(passage.heading.rpartition("›")[2], words)
         + IDENTIFIER_WEIGHT * _identified(passage, question)
     )
-    return replace(passage, score=score)
 
 
 def _named_share(title: str, words: Collection[str]) -> float:

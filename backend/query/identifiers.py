@@ -11,6 +11,8 @@ _CODE = re.compile(
     r"0*(?P<digits>\d+(?:[-.]\d+)*[A-Za-z]?))(?![\w-]*\w)"
 )
 
+_MARKS = re.compile(r"[\W_]")
+
 
 @lru_cache(maxsize=8_192)
 def identifiers(text: str, *, spoken: bool = False) -> frozenset[str]:
@@ -30,3 +32,8 @@ def _folded(match: re.Match[str]) -> str:
     if match["letters"] is None:
         return match[0].lower().removeprefix("v")
     return f"{match['letters'].lower()}{match['digits'].lower()}"
+
+
+def joined(found: frozenset[str]) -> str:
+    """Return identifiers as words of full text, which it would cut at hyphens and dots and never join."""
+    return " ".join(sorted(_MARKS.sub("", one) for one in found))

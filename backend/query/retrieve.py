@@ -16,6 +16,7 @@ from backend.languages import searched
 from backend.ports import Embedder, Index, Reranker
 from backend.query.expand import Expander, Expansion, expanded
 from backend.query.fuse import fuse, spread
+from backend.query.identifiers import identifiers, joined
 from backend.query.parents import SECTIONS, beside
 from backend.query.versions import prefer_valid
 
@@ -107,7 +108,8 @@ async def _embed_and_search(
 
 
 async def _by_text(query: Query, index: Index, text: str) -> list[Passage]:
-    return await index.search_text(query, searched(text), limit=LEG)
+    codes = joined(identifiers(text, spoken=True))
+    return await index.search_text(query, f"{searched(text)} {codes}", limit=LEG)
 
 
 async def _offered(

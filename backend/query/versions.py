@@ -126,7 +126,9 @@ def _valid_first(question: str, ranked: Sequence[Passage]) -> list[Passage]:
         scores = sorted((one.score for one in rivals), reverse=True)
         for place, one in enumerate(sorted(rivals, key=lambda one: _validity(one, until))):
             shifts[one.document_id] = scores[place] - place * _STEP - one.score
-    return [replace(one, score=one.score + shifts.get(one.document_id, 0.0)) for one in ranked]
+    return [
+        replace(one, score=one.score + shifts[one.document_id]) if one.document_id in shifts else one for one in ranked
+    ]
 
 
 def _told_apart(words: frozenset[str], titles: Sequence[str]) -> bool:

@@ -21,9 +21,9 @@ LEAVE = {
 PATH = "/documents/https%3A%2F%2Fhandbook.example%2Fleave%23paid"
 
 
-async def started(folder: Path) -> tuple[Program, str]:
+async def started(folder: Path, **more: str) -> tuple[Program, str]:
     port = free_port()
-    environment = {"FOOTNOTE_DATA_DIR": str(folder / "data"), "FOOTNOTE_PORT": str(port)}
+    environment = {"FOOTNOTE_DATA_DIR": str(folder / "data"), "FOOTNOTE_PORT": str(port), **more}
     program = await start("backend", "backend", "serve", environment=environment, folder=folder)
     url = f"http://127.0.0.1:{port}"
     await until_healthy(f"{url}/health/ready", program)
@@ -91,3 +91,36 @@ async def test_an_interrupt_ends_it_cleanly(tmp_path: Path) -> None:
     program.process.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(program.process.wait(), 20) == 0
     assert "Traceback" not in program.log.read_text()
+
+
+async def test_a_removed_document_is_purged_by_the_deadline_and_the_doctor_proves_it(tmp_path: Path) -> None:
+    environment = {"FOOTNOTE_DATA_DIR": str(tmp_path / "data"), "FOOTNOTE_PURGE_AFTER": "8s"}
+    program, url = await started(tmp_path, FOOTNOTE_PURGE_AFTER="8s")
+    headers = {"X-API-Key": (tmp_path / "data" / "api-key").read_text().strip()}
+
+    async def doctor(name: str) -> tuple[int, str]:
+        arguments = ("backend", "doctor", "--deleted", str(LEAVE["id"]))
+        examined = await start(name, *arguments, environment=environment, folder=tmp_path)
+        return await asyncio.wait_for(examined.process.wait(), 60), examined.log.read_text()
+
+    try:
+        async with aiohttp.ClientSession(url, headers=headers) as http:
+            async with http.post("/ingest?wait=true", json=LEAVE) as reply:
+                assert reply.status == 200
+            async with http.post("/query", json={"question": "How many days of paid leave do I have?"}) as reply:
+                run_id = (await reply.json())["run_id"]
+            async with http.delete(URL(url + PATH, encoded=True)) as reply:
+                assert reply.status == 200
+            async with http.get(f"/runs/{run_id}") as reply:
+                assert "25 days" not in await reply.text()
+        early = await doctor("early")
+        assert "purged by" in early[1], early
+        async with asyncio.timeout(20):
+            while "removed documents purged" not in program.log.read_text():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.2)
+        code, said = await doctor("late")
+        assert (code, "✗" in said, "until" in said) == (0, False, False), said
+        assert "all that is there was written after its erasure" in said
+        assert "purged 20" in said
+    finally:
+        assert await program.stop() == 0

@@ -14,6 +14,7 @@ from playwright.async_api import expect
 
 from tests.browser import needs_browser, page_at
 from tests.e2e.processes import Footnote, footnote
+from tests.e2e.test_collections import opened_site
 from tests.fakes.slack_driver import Json, Reply, SlackDriver, walk
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -138,6 +139,54 @@ async def test_a_linked_page_is_ingested_asked_about_and_removed(running: Footno
         await ana.until(lambda state: bool(state["ephemerals"]), what="word about the removal")
         ts = await ana.post(GENERAL, "@Footnote Where do visitors park?")
         assert "level two" not in (await ana.reply(GENERAL, ts)).text
+
+
+POOL = b"""# Swimming pool
+
+The swimming pool of the office opens at six in the morning and closes at ten at night.
+Towels lie in the basket beside the door; guests swim only on Fridays.
+"""
+
+
+async def test_a_file_and_a_thread_are_ingested_asked_about_and_removed_where_they_were_shared(
+    running: Footnote,
+) -> None:
+    async with SlackDriver(running.page_url) as ana:
+        await ana.connected()
+        await ana.upload("C_HR", "pool.md", POOL, mimetype="text/markdown", text="@Footnote ingest this")
+        await ana.until(lambda state: "ready" in str(state["messages"][-1]).lower(), within=30, what="ready file")
+        root = await ana.post("C_HR", "When do the new lockers for bicycles arrive?")
+        await ana.post("C_HR", "The bicycle lockers arrive on the ninth of March.", thread_ts=root)
+        await ana.shortcut("ingest_thread", channel="C_HR", ts=root)
+        taken = await ana.reply("C_HR", root)
+        await ana.until(lambda state: "document_remove" in str(state["messages"][-1]), within=30, what="ready thread")
+
+        for question, words in (
+            ("When does the swimming pool open?", "six in"),
+            ("When do bicycle lockers arrive?", "ninth of"),
+        ):
+            answer = await ana.reply("C_HR", await ana.post("C_HR", f"@Footnote {question}"))
+            assert words in answer.text, answer.all_text
+            elsewhere = await ana.reply(GENERAL, await ana.post(GENERAL, f"@Footnote {question}"))
+            assert words not in elsewhere.text
+
+        await ana.act(taken, "document_remove")
+        await ana.until(lambda state: "Removed" in str(state["ephemerals"]), what="word about the removal")
+        answer = await ana.reply("C_HR", await ana.post("C_HR", "@Footnote When do bicycle lockers arrive?"))
+        assert "ninth of" not in answer.text
+
+
+async def test_a_whole_site_is_counted_and_asked_about_from_a_command(running: Footnote) -> None:
+    async with SlackDriver(running.page_url) as ana, opened_site() as site:
+        await ana.connected()
+        await ana.command("/ingest", f"site {site.url}/ pages:10")
+        await ana.until(
+            lambda state: "3 of 3 documents ready" in str(state["messages"][-1]), within=40, what="ready site"
+        )
+        answer = await ana.reply(GENERAL, await ana.post(GENERAL, "@Footnote Where do the bicycles stand?"))
+        assert "northern gate" in answer.text
+        await ana.command("/docs", "search bicycles")
+        await ana.until(lambda state: "bicycles" in str(state["ephemerals"]), what="document in the list")
 
 
 async def test_an_address_that_is_not_public_is_refused_in_words(running: Footnote) -> None:

@@ -11,7 +11,21 @@ from math import log
 
 import numpy as np
 
-from backend.domain import And, Condition, FieldValue, Filter, IndexedDocument, Not, Or, Passage, Query, Vector, Vectors
+from backend.domain import (
+    And,
+    ChunkVectors,
+    Condition,
+    Contents,
+    FieldValue,
+    Filter,
+    IndexedDocument,
+    Not,
+    Or,
+    Passage,
+    Query,
+    Vector,
+    Vectors,
+)
 from backend.filters import check_filter, condition_values
 from backend.labels import as_instant, field_name, field_values, fold, label, ordinal
 from backend.ports import IndexStatus
@@ -115,6 +129,14 @@ class FakeIndex:
         for document_id in document_ids:
             self._documents.pop((team, document_id), None)
         self._commit()
+
+    async def contents(self, team: str, document_id: str) -> Contents | None:
+        self._check()
+        held = self._documents.get((team, document_id))
+        if held is None or not held.chunks:
+            return None
+        halved = (ChunkVectors(of.vector, _through_half_precision(of.sentences)) for of in held.vectors)
+        return Contents(held.chunks, tuple(halved))
 
     async def optimise(self) -> None:
         self._check()

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from backend.domain import Chunk, Document, Extracted, IndexedDocument
+from backend.domain import Chunk, Contents, Document, Extracted, IndexedDocument, Snapshot
 from backend.errors import FetchFailed, FootnoteError, Unreadable
-from backend.ingest.pipeline import Ingest
+from backend.ingest.limits import TeamLimits
+from backend.ingest.pipeline import GENEROUS, Ingest
 from backend.ports import Fetched
 from tests.fakes.embedder import HashEmbedder
-from tests.fakes.state import FakeBlobs, FakeDocuments
+from tests.fakes.state import FakeBlobs, FakeDocuments, FakeNotices, FakeRemovals, FakeSketches, FakeUsages
 
 
 @dataclass
 class FakeFetcher:
-    """Pages by URL; a page may be an error, and anything else is not found."""
+    """Pages by URL; a page may be an error, and anything else is not found. `etags`, where set, are honoured."""
 
     pages: dict[str, bytes | FootnoteError] = field(default_factory=dict)
+    etags: dict[str, str] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of pages that were fetched whole."""
 
-    async def fetch(self, url: str) -> Fetched:
+    async def fetch(self, url: str, known: Snapshot | None = None) -> Fetched:
         self.fetched.append(url)
         page = self.pages.get(url, FetchFailed("The server answered 404."))
         if isinstance(page, FootnoteError):
             raise page
-        return Fetched(page, url, "text/html; charset=utf-8")
+        etag = self.etags.get(url, "")
+        if known and etag and known.etag == etag:
+            return Fetched(b"", url, "", unchanged=True)
+        self.sent += len(page)
+        return Fetched(page, url, "text/html; charset=utf-8", etag=etag)
 
 
 async def read_text(fetched: Fetched) -> Extracted:
@@ -69,6 +78,10 @@ class FakeWriter:
         for document_id in document_ids:
             self.rows.pop((team, document_id), None)
 
+    async def contents(self, team: str, document_id: str) -> Contents | None:
+        held = self.rows.get((team, document_id))
+        return Contents(held.chunks, held.vectors) if held else None
+
     async def optimise(self) -> None:
         return None
 
@@ -78,20 +91,32 @@ class Rig:
     """An `Ingest` over fakes, with the fakes at hand."""
 
     documents: FakeDocuments = field(default_factory=FakeDocuments)
+    removals: FakeRemovals = field(default_factory=FakeRemovals)
+    notices: FakeNotices = field(default_factory=FakeNotices)
+    sketches: FakeSketches = field(default_factory=FakeSketches)
     blobs: FakeBlobs = field(default_factory=FakeBlobs)
     fetcher: FakeFetcher = field(default_factory=FakeFetcher)
     writer: FakeWriter = field(default_factory=FakeWriter)
     embedder: HashEmbedder = field(default_factory=HashEmbedder)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    limits: TeamLimits = GENEROUS
 
     def __post_init__(self) -> None:
+        self.usages = FakeUsages(self.documents)
         self.ingest = Ingest(
             documents=self.documents,
+            removals=self.removals,
+            notices=self.notices,
+            sketches=self.sketches,
+            usages=self.usages,
+            limits=self.limits,
             blobs=self.blobs,
             fetcher=self.fetcher,
             extract=read_text,
             split=split_lines,
             embedder=self.embedder,
             writer=self.writer,
+            now=self.now,
         )
 
     async def run(self, document: Document) -> Document:

@@ -18,7 +18,7 @@ from backend.adapters.blobs import FileBlobs
 from backend.adapters.dbos import DbosIngestQueue, Pace
 from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
-from backend.domain import IndexedDocument
+from backend.domain import Contents, IndexedDocument, Snapshot
 from backend.ingest.pipeline import Ingest
 from backend.ingest.submission import Submission
 from backend.ports import Fetched
@@ -31,7 +31,7 @@ PAUSE = 0.03
 
 
 class SlowFetcher:
-    async def fetch(self, url: str) -> Fetched:
+    async def fetch(self, url: str, known: Snapshot | None = None) -> Fetched:
         await asyncio.sleep(PAUSE)
         return Fetched(f"# {url}\nText of {url}.".encode(), url, "text/plain")
 
@@ -54,6 +54,9 @@ class FolderWriter:
         for document_id in document_ids:
             (self.folder / f"{document_id}.jsonl").unlink(missing_ok=True)
 
+    async def contents(self, team: str, document_id: str) -> Contents | None:
+        return None
+
     async def optimise(self) -> None:
         return None
 
@@ -67,9 +70,15 @@ async def drained(queue: DbosIngestQueue) -> None:
 async def main(folder: Path, count: int, told: Connection) -> None:
     (folder / "index").mkdir(exist_ok=True)
     database = Database.open(f"sqlite:///{folder}/footnote.sqlite")
+    blobs = FileBlobs(folder / "blobs")
+    await blobs.clear_unfinished()
     ingest = Ingest(
         documents=database.documents,
-        blobs=FileBlobs(folder / "blobs"),
+        removals=database.removals,
+        notices=database.notices,
+        sketches=database.sketches,
+        usages=database.usages,
+        blobs=blobs,
         fetcher=SlowFetcher(),
         extract=read_text,
         split=split_lines,

@@ -20,6 +20,7 @@ from backend.domain import (
     Began,
     Citation,
     Cited,
+    Collection,
     Delta,
     Document,
     Done,
@@ -32,15 +33,18 @@ from backend.domain import (
     Passage,
     Query,
     Question,
+    Removal,
     Run,
     RunMetadata,
     Status,
     Understood,
 )
 from backend.errors import BadInput, FootnoteError, NotFound
+from backend.ingest.collection import Collector
 from backend.ingest.submission import Submission, derive_id
 from backend.ports import IndexStatus
-from tests.fakes.state import FakeDocuments, FakeFeedbacks, FakeRuns
+from tests.fakes.ingest import FakeFetcher
+from tests.fakes.state import FakeCollections, FakeDocuments, FakeFeedbacks, FakeNotices, FakeRemovals, FakeRuns
 
 ADMIN, ASK, INGEST = "admin-key-0123456789", "ask-key-0123456789", "ingest-key-0123456789"
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -123,10 +127,15 @@ class FakeIngest:
     """Accepts; `run` is what a queue does afterwards. `fails_with` is the reason for which that fails."""
 
     documents: FakeDocuments
+    removals: FakeRemovals
     accepted: list[Submission] = field(default_factory=list)
     fails_with: str = ""
+    refuses_with: FootnoteError | None = None
+    """Raised by `accept`."""
 
     async def accept(self, submission: Submission) -> Document:
+        if self.refuses_with:
+            raise self.refuses_with
         self.accepted.append(submission)
         document = Document(
             team=submission.team,
@@ -152,6 +161,7 @@ class FakeIngest:
 
     async def remove(self, team: str, document_id: str) -> None:
         await self.documents.put(replace(await self._existing(team, document_id), status="deleted"))
+        await self.removals.put(Removal(team, document_id, datetime.now(UTC)))
 
     async def run(self, team: str, document_id: str, attempt: str) -> None:
         document = await self._existing(team, document_id)
@@ -170,11 +180,18 @@ class FakeQueue:
     """Does the work inside `enqueue`."""
 
     ingest: FakeIngest
+    collector: Collector | None = None
     enqueued: list[tuple[str, str, str]] = field(default_factory=list)
 
     async def enqueue(self, team: str, document_id: str, attempt: str) -> None:
         self.enqueued.append((team, document_id, attempt))
         await self.ingest.run(team, document_id, attempt)
+
+    async def collect(self, collection: Collection) -> None:
+        assert self.collector is not None
+        work = (collection.team, collection.collection_id, collection.attempt)
+        for document_id, attempt in await self.collector.collect(*work):
+            await self.enqueue(collection.team, document_id, attempt)
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
         return None
@@ -206,14 +223,18 @@ class Backend:
     runs: FakeRuns
     index: FakeIndexStatus
     queue: FakeQueue
+    fetcher: FakeFetcher
 
 
 @asynccontextmanager
 async def running(*, keep_alive: float = 15.0) -> AsyncIterator[Backend]:
     """Serve on a free port of loopback until the block ends."""
     documents, runs, index = FakeDocuments(), FakeRuns(), FakeIndexStatus()
-    pipeline, ingest = FakePipeline(runs), FakeIngest(documents)
-    queue = FakeQueue(ingest)
+    removals = FakeRemovals()
+    pipeline, ingest = FakePipeline(runs), FakeIngest(documents, removals)
+    fetcher = FakeFetcher()
+    collector = Collector(FakeCollections(documents), ingest, fetcher)
+    queue = FakeQueue(ingest, collector)
     services = Services(
         pipeline=pipeline,
         ingest=ingest,
@@ -221,6 +242,10 @@ async def running(*, keep_alive: float = 15.0) -> AsyncIterator[Backend]:
         documents=documents,
         runs=runs,
         feedbacks=FakeFeedbacks(runs),
+        removals=removals,
+        notices=FakeNotices(),
+        collector=collector,
+        collections=queue,
         index=index,
         keys=Keys((Key.of(ADMIN, {"admin"}), Key.of(ASK, {"ask"}), Key.of(INGEST, {"ingest"}))),
         keep_alive=keep_alive,
@@ -229,7 +254,7 @@ async def running(*, keep_alive: float = 15.0) -> AsyncIterator[Backend]:
         served(services) as url,
         aiohttp.ClientSession(url, headers={"X-API-Key": ADMIN}) as http,
     ):
-        yield Backend(url, services, http, pipeline, ingest, documents, runs, index, queue)
+        yield Backend(url, services, http, pipeline, ingest, documents, runs, index, queue, fetcher)
 
 
 @asynccontextmanager

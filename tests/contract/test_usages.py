@@ -1,0 +1,58 @@
+"""What a team uses of what it may: one contract for the adapter and the fake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from backend.adapters.migrate import migrate
+from backend.adapters.sql import Database
+from backend.domain import Document, Origin, Visibility
+from backend.ports import Documents, Usage, Usages
+from tests.fakes.state import FakeDocuments, FakeUsages
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+TODAY, TOMORROW = date(2026, 11, 20), date(2026, 11, 21)
+DOCUMENT = Document("T1", "d", Origin(), "T", "", Visibility(), "ready", NOW, NOW, size=5)
+
+
+@dataclass(frozen=True)
+class State:
+    documents: Documents
+    usages: Usages
+
+
+@pytest.fixture(params=["real", "fake"])
+async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+    if request.param == "fake":
+        documents = FakeDocuments()
+        yield State(documents, FakeUsages(documents))
+        return
+    migrate(f"sqlite:///{tmp_path}/footnote.sqlite")
+    database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
+    yield State(database.documents, database.usages)
+    await database.close()
+
+
+async def test_documents_and_their_bytes_are_counted_until_they_are_removed(state: State) -> None:
+    assert await state.usages.of("T1") == Usage(0, 0)
+    for one in (
+        DOCUMENT,
+        replace(DOCUMENT, document_id="e", size=3_000_000_000, status="failed"),
+        replace(DOCUMENT, document_id="f", status="deleted"),
+        replace(DOCUMENT, team="T2"),
+    ):
+        await state.documents.put(one)
+    assert await state.usages.of("T1") == Usage(2, 3_000_000_005)
+    assert await state.documents.get("T1", "d") == DOCUMENT
+
+
+async def test_pages_are_counted_by_team_and_day_and_earlier_days_are_forgotten(state: State) -> None:
+    for team, day in (("T1", TODAY), ("T1", TODAY), ("T2", TODAY), ("T1", TOMORROW)):
+        await state.usages.add_page(team, day)
+    assert [await state.usages.pages("T1", day) for day in (TODAY, TOMORROW)] == [0, 1]
+    assert await state.usages.pages("T2", TODAY) == 1
