@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
-
-import uvicorn
-from loguru import logger
 
 from backend.adapters.blobs import FileBlobs
 from backend.adapters.dbos import DbosIngestQueue
@@ -30,10 +24,8 @@ from backend.adapters.migrate import downgrade, migrate
 from backend.adapters.minilm import MiniLM
 from backend.adapters.rerank import HttpReranker
 from backend.adapters.sql import Database
-from backend.api.application import create
-from backend.api.envelope import Envelope
 from backend.api.security import Key, Keys, configured_keys, is_loopback, own_key
-from backend.api.services import Limits, Services, Work
+from backend.api.services import Limits, Services
 from backend.domain import Document
 from backend.ingest.collection import Collector
 from backend.ingest.extract_pool import ExtractPool
@@ -63,9 +55,6 @@ EXTRACT = "compress@v1"
 FILTER = "compress_filter@v1"
 HYDE = "hyde@v1"
 MULTI_QUERY = "multi_query@v1"
-BACKLOG = 2048
-GRACE = 5.0
-"""Seconds that a server that ends gives to the runs under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +94,6 @@ class Places:
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def build(services: Services) -> Envelope:
-    """Return the ASGI application over opened services."""
-    return create(services)
 
 
 def keys_of(settings: Settings) -> Keys | None:
@@ -344,96 +328,3 @@ async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | Non
 
 def _secret(settings: Settings) -> str | None:
     return settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
-
-
-# ------------------------------------------------------------------------------------------------------------- serving
-
-
-class Server(uvicorn.Server):
-    """uvicorn that, told to end, lets runs end first, and ends by returning, so that what is open gets closed."""
-
-    def __init__(self, application: Envelope, work: Work, *, signals: bool) -> None:
-        config = uvicorn.Config(
-            application,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=int(GRACE) + 3,
-        )
-        super().__init__(config)
-        self._work = work
-        self._signals = signals
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Listen on the loop instead of re-raising a signal at the end, which would kill what is still to be closed."""
-        loop = asyncio.get_running_loop()
-        listened = (signal.SIGINT, signal.SIGTERM) if self._signals else ()
-        for number in listened:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in listened:
-                loop.remove_signal_handler(number)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        async with asyncio.TaskGroup() as ending:
-            ending.create_task(self._work.drain(GRACE))
-            await super().shutdown(sockets)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. SettingsError, naming the variable, where the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP: asyncio turns Nagle's algorithm off only where it knows, and it costs 40 ms per answer.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-        bound.listen(BACKLOG)
-    except OSError as error:
-        bound.close()
-        reason = error.strerror or str(error)
-        raise SettingsError(f"FOOTNOTE_HOST and FOOTNOTE_PORT: cannot listen on {host}:{port}: {reason}.") from None
-    return bound
-
-
-def url_of(bound: socket.socket) -> str:
-    """Return where a client of this machine reaches it."""
-    host, port = bound.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT.
-
-    Raises:
-        SettingsError, Locked, FootnoteError: it cannot start; nothing was begun.
-    """
-    keys, places = keys_of(settings), Places.of(settings)
-    with FolderLock(places.lock) as lock, closing(listen(settings.host, settings.port)) as bound:
-        async with services(settings, keys) as opened:
-            lock.announce(url_of(bound))
-            key = "as configured" if keys else str(places.api_key)
-            fields = {"url": url_of(bound), "key": key, "answers_with": opened.answers_with}
-            logger.bind(**fields).info("backend ready")
-            await Server(build(opened), opened.work, signals=True).serve([bound])
-        logger.info("backend stopped")
-
-
-@asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[str]:
-    """Serve on a free port of loopback for as long as the block lasts; yield the URL. For the command line."""
-    with FolderLock(Places.of(settings).lock) as lock, closing(listen("127.0.0.1", 0)) as bound:
-        async with services(settings, keys_of(settings)) as opened:
-            server = Server(build(opened), opened.work, signals=False)
-            task = asyncio.create_task(server.serve([bound]))
-            lock.announce(url_of(bound))
-            try:
-                yield url_of(bound)
-            finally:
-                server.should_exit = True
-                await task

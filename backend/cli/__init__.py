@@ -59,7 +59,7 @@ def run(wanted: argparse.Namespace, settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    from backend.app import serve
+    from backend.server import serve
 
     try:
         import uvloop

@@ -110,7 +110,7 @@ async def connected(settings: Settings, url: str | None) -> AsyncIterator[Client
     async with AsyncExitStack() as stack:
         lock = settings.data_dir.resolve() / "lock"
         if url is None and owner(lock) is None:
-            from backend.app import running
+            from backend.server import running
 
             url = await stack.enter_async_context(running(settings))
         elif url is None:

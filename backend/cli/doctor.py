@@ -13,7 +13,7 @@ from typing import Literal
 
 import aiohttp
 
-from backend import app
+from backend import app, server
 from backend.errors import FootnoteError
 from backend.lock import owner
 from backend.prompts import load_prompts
@@ -92,7 +92,7 @@ class Doctor:
     async def _address(self) -> Finding:
         url = owner(self.places.lock)
         if url is None:
-            app.listen(self.settings.host, self.settings.port).close()
+            server.listen(self.settings.host, self.settings.port).close()
             return Finding(
                 "ok", f"address: {self.settings.host}:{self.settings.port} is free; no backend runs on this data folder"
             )
