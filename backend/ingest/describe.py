@@ -89,6 +89,7 @@ def revision_of(document: Document, extracted: Extracted, description: Descripti
         metadata_to_json(description.metadata),
         extracted.pages,
         extracted.text,
+        extracted.captions,
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:32]
 

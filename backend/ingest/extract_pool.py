@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
@@ -17,6 +18,7 @@ from loguru import logger
 from backend.domain import Extracted
 from backend.errors import Unavailable, Unreadable
 from backend.ingest.extract_worker import Job, Result
+from backend.ingest.ocr import LANGUAGES
 from backend.ports import Fetched
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -30,11 +32,23 @@ TOO_SLOW = "The document took longer than {seconds:g} seconds to read; split it 
 class ExtractPool:
     """At most `workers` warm processes; open it with `async with`, then `await pool.extract(fetched)`.
 
-    `timeout` is per document, in seconds; `memory_bytes` bounds a worker's address space.
+    `timeout` is per document, in seconds; `memory_bytes` bounds a worker's address space; `ocr_languages` are
+    tesseract's names of languages with `+` between them. Of a document's images, so many `figures` are taken out at
+    most.
     """
 
-    def __init__(self, *, workers: int = 2, timeout: float = 25.0, memory_bytes: int = 4_000_000_000) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        timeout: float = 25.0,
+        memory_bytes: int = 2 * 1024**3,
+        figures: int = 0,
+        ocr_languages: str = LANGUAGES,
+    ) -> None:
         self._timeout = timeout
+        self._figures = figures
+        self._ocr_languages = ocr_languages
         self._memory_bytes = memory_bytes
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[_Worker] = []
@@ -51,7 +65,7 @@ class ExtractPool:
     async def extract(self, fetched: Fetched) -> Extracted:
         """Do what `extract.extract` does, and turn a crash or a timeout into Unreadable as well."""
         async with self._slots:
-            worker = self._idle.pop() if self._idle else await _Worker.start(self._memory_bytes)
+            worker = self._idle.pop() if self._idle else await _Worker.start(self._memory_bytes, self._ocr_languages)
             try:
                 result = await self._ask(worker, fetched)
             except BaseException:
@@ -63,7 +77,7 @@ class ExtractPool:
     async def _ask(self, worker: _Worker, fetched: Fetched) -> Result:
         try:
             async with asyncio.timeout(self._timeout):
-                return await worker.ask(fetched)
+                return await worker.ask(fetched, self._figures)
         except TimeoutError:
             logger.bind(bytes=len(fetched.content), seconds=self._timeout).warning("extraction timed out")
             raise Unreadable(TOO_SLOW.format(seconds=self._timeout)) from None
@@ -92,10 +106,10 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, memory_bytes: int) -> _Worker:
+    async def start(cls, memory_bytes: int, ocr_languages: str) -> _Worker:
         """Start a process and wait until it has imported its parsers."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "backend.ingest.extract_worker", str(memory_bytes)),
+            *(sys.executable, "-m", "backend.ingest.extract_worker", str(memory_bytes), ocr_languages),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
@@ -117,10 +131,10 @@ class _Worker:
             raise
         return worker
 
-    async def ask(self, fetched: Fetched) -> Result:
+    async def ask(self, fetched: Fetched, figures: int) -> Result:
         """Send a document and return what came of it. OSError or EOFError if the process is gone."""
         self.jobs += 1
-        job = Job(fetched.url, fetched.media_type, fetched.file_name)
+        job = Job(fetched.url, fetched.media_type, fetched.file_name, figures)
         await self._send(msgspec.json.encode(job))
         await self._send(fetched.content)
         return msgspec.json.decode(await self._receive(), type=Result)
@@ -137,9 +151,9 @@ class _Worker:
         return await self._process.stdout.readexactly(int.from_bytes(size, "big"))
 
     async def close(self) -> None:
-        """Kill the process and wait for its end: it holds nothing that is worth an orderly one."""
+        """Kill the process, with those that it started, and wait for its end: it holds nothing worth an orderly one."""
         with suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
@@ -147,8 +161,18 @@ class _Worker:
 
 def _environment() -> dict[str, str]:
     """Pass on what an interpreter needs, and no secrets: a worker reads hostile files."""
-    kept = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
-    return {name: os.environ[name] for name in kept if name in os.environ} | {
+    kept = (
+        "PATH",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "SYSTEMROOT",
+        "VIRTUAL_ENV",
+        "TESSDATA_PREFIX",
+    )
+    return {name: os.environ[name] for name in (*kept, "TESSDATA_PREFIX") if name in os.environ} | {
         "OMP_THREAD_LIMIT": "1",
         "HF_HUB_OFFLINE": "1",
     }

@@ -14,10 +14,12 @@ from typing import BinaryIO
 import msgspec
 
 from backend.codec import MetadataJson, metadata_from_json, metadata_to_json
-from backend.domain import Extracted
+from backend.domain import Extracted, Figure, Metadata
 from backend.errors import Unreadable
 from backend.ingest.extract import extract
-from backend.ingest.sniff import DAMAGED
+from backend.ingest.images import images_in
+from backend.ingest.ocr import LANGUAGES, Ocr, find_ocr
+from backend.ingest.sniff import DAMAGED, may_be_scan
 from backend.ports import Fetched
 
 OUT_OF_MEMORY = "The document needs too much memory to read; split it and try again."
@@ -29,6 +31,16 @@ class Job(msgspec.Struct, frozen=True):
     url: str
     media_type: str
     file_name: str
+    figures: int = 0
+    """How many of its images are wanted, at most."""
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """An image of a document; JSON carries its content in base64."""
+
+    media_type: str
+    content: bytes
+    page: int | None = None
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -39,18 +51,40 @@ class Result(msgspec.Struct, frozen=True):
     title: str = ""
     metadata: MetadataJson | None = None
     pages: tuple[tuple[int, int], ...] = ()
+    images: int = 0
+    figures: tuple[Picture, ...] = ()
 
     def extracted(self) -> Extracted:
-        """Return the text. Unreadable where there is a reason instead."""
-        if self.metadata is None:
+        """Return the text, or the figures of a document without any. Unreadable where there is only a reason."""
+        if self.metadata is None and not self.figures:
             raise Unreadable(self.reason or DAMAGED)
-        return Extracted(self.text, self.title, metadata_from_json(self.metadata), self.pages)
+        return Extracted(
+            self.text,
+            self.title,
+            metadata_from_json(self.metadata) if self.metadata else Metadata(),
+            self.pages,
+            images=self.images,
+            figures=tuple(Figure(one.media_type, one.content, one.page) for one in self.figures),
+            reason=self.reason,
+        )
 
 
-def run(fetched: Fetched) -> Result:
+def run(fetched: Fetched, figures: int = 0, ocr_languages: str = LANGUAGES) -> Result:
     """Extract a document; whatever a parser may raise becomes a reason."""
+    read = _read(fetched, ocr_languages)
+    if read.metadata is None and not figures:
+        return read
     try:
-        found = extract(fetched)
+        found = images_in(fetched, limit=figures)
+    except Exception:  # noqa: BLE001 - as below: an image that cannot be had costs nothing but itself
+        return read
+    pictures = tuple(Picture(one.media_type, one.content, one.page) for one in found.figures)
+    return msgspec.structs.replace(read, images=found.count, figures=pictures)
+
+
+def _read(fetched: Fetched, ocr_languages: str) -> Result:
+    try:
+        found = extract(fetched, _ocr(fetched, ocr_languages))
     except Unreadable as error:
         return Result(reason=str(error))
     except MemoryError:
@@ -58,6 +92,11 @@ def run(fetched: Fetched) -> Result:
     except Exception:  # noqa: BLE001 - the rim of this process: no parser's slip may end as anything but a reason
         return Result(reason=DAMAGED)
     return Result("", found.text, found.title, metadata_to_json(found.metadata), found.pages)
+
+
+def _ocr(fetched: Fetched, languages: str) -> Ocr | None:
+    """Look for an OCR where the document may need one."""
+    return find_ocr(languages) if may_be_scan(fetched.content) else None
 
 
 def read_message(stream: BinaryIO) -> bytes | None:
@@ -73,8 +112,11 @@ def write_message(stream: BinaryIO, message: bytes) -> None:
     stream.flush()
 
 
-def main(memory_bytes: int) -> None:
-    """Serve until stdin ends. Memory beyond the limit (address space, in bytes; 0 is none) is refused by the system."""
+def main(memory_bytes: int, ocr_languages: str) -> None:
+    """Serve until stdin ends; `ocr_languages` is as of `ExtractPool`.
+
+    Memory beyond the limit (address space, in bytes; 0 is none) is refused by the system.
+    """
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a parser prints must not end up among the answers
     if memory_bytes:
@@ -84,9 +126,9 @@ def main(memory_bytes: int) -> None:
     while (header := read_message(sys.stdin.buffer)) is not None:
         job = msgspec.json.decode(header, type=Job)
         content = read_message(sys.stdin.buffer) or b""
-        result = run(Fetched(content, job.url, job.media_type, job.file_name))
+        result = run(Fetched(content, job.url, job.media_type, job.file_name), job.figures, ocr_languages)
         write_message(answers, msgspec.json.encode(result))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

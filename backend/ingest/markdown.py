@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -35,11 +36,11 @@ _SPACES = re.compile(r"[ \t]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of plain text and the source line that it comes from; `prose` unless a row or code."""
+    """One line of plain text and the source line that it comes from; a `header` is a table's first row."""
 
     text: str
     source: int
-    prose: bool = True
+    kind: Literal["prose", "code", "row", "header"] = "prose"
 
 
 @dataclass(slots=True)
@@ -94,9 +95,10 @@ def _lines(tokens: Sequence[Token], position: int, lists: _Lists) -> Iterator[Li
     source = token.map[0] if token.map else 0
     if token.type in ("fence", "code_block"):
         for offset, code in enumerate(token.content.rstrip("\n").split("\n")):
-            yield Line(lists.indent() + code.rstrip(), source + offset, prose=False)
+            yield Line(lists.indent() + code.rstrip(), source + offset, "code")
     elif token.type == "tr_open":
-        yield Line(lists.indent() + _row(tokens, position), source, prose=False)
+        kind: Literal["row", "header"] = "header" if tokens[position - 1].type == "thead_open" else "row"
+        yield Line(lists.indent() + _row(tokens, position), source, kind)
     elif token.type == "inline" and tokens[position - 1].type not in ("th_open", "td_open"):
         yield from _prose(plain(token), source, lists)
     elif token.type == "html_block":

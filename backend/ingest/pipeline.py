@@ -1,8 +1,8 @@
-"""The ingest story: accept → load → prepare → commit, in small steps that may each be repeated after a crash.
+"""The ingest story: accept → load → prepare → commit, in steps that may each be repeated after a crash.
 
 The steps do no work for an attempt that was superseded (`Document.attempt` names another one, or none). All changes of
 a document's record and of the index are made under one lock, so a removal and a commit never cross: what was removed
-does not come back. What the steps hand each other is a blob key, never text.
+does not come back. What the steps hand each other stays in memory: a crash costs the work on what was under way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from uuid import uuid4
 
 from loguru import logger
@@ -20,39 +19,30 @@ from backend.domain import Chunk, Document, Extracted, IndexedDocument, Origin, 
 from backend.errors import FetchFailed, FootnoteError, LimitReached, NotFound, Unavailable, Unreadable
 from backend.ingest import records
 from backend.ingest.describe import Description, describe, recipe_of, revision_of, snapshot_of
+from backend.ingest.figures import UNCOUNTED, IngestFigures, timed
 from backend.ingest.limits import Allowance, TeamLimits
-from backend.ingest.refresh import looked_at, not_found, not_read, notice_of
-from backend.ingest.staging import (
-    owner_mark,
-    pack_parcel,
-    pack_staged,
-    unpack_parcel,
-    unpack_snapshot,
-    unpack_staged,
-)
+from backend.ingest.refresh import Enqueue, looked_at, not_found, not_read, notice_of
+from backend.ingest.staging import owner_mark, pack_parcel, unpack_parcel
 from backend.ingest.submission import Submission, derive_id
+from backend.ingest.suspect import addressing
 from backend.ingest.twins import Prepared, Twins, one_of_each, text_digest
 from backend.ports import Blobs, Documents, Embedder, Fetched, Fetcher, IndexWriter, Notices, Removals, Sketches, Usages
 
 GENEROUS = TeamLimits()
+VERSION = "2"
+"""Of extraction and splitting: count it up where they change what is indexed of the same bytes."""
 Extract = Callable[[Fetched], Awaitable[Extracted]]
 """Bytes → Markdown, in a process of its own; Unreadable or TooLarge if it cannot be done."""
 Split = Callable[[Extracted], tuple[Chunk, ...]]
 """Markdown → chunks within the embedder's limit."""
 
 
-class Enqueue(Protocol):
-    async def enqueue(self, team: str, document_id: str, attempt: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Staged:
-    """A piece of work whose document is ready to be written; `key` is the staged document's blob."""
+class Loaded:
+    """A document with its bytes, as one attempt found them."""
 
-    team: str
-    document_id: str
-    attempt: str
-    key: str
+    document: Document
+    fetched: Fetched
 
 
 def worth_retry(error: BaseException) -> bool:
@@ -79,7 +69,8 @@ class Ingest:
     usages: Usages
     limits: TeamLimits = GENEROUS
     gone_after: timedelta = timedelta(days=1)
-    version: str = "1"
+    version: str = VERSION
+    figures: IngestFigures = UNCOUNTED
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_attempt: Callable[[], str] = lambda: uuid4().hex
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -159,25 +150,26 @@ class Ingest:
 
     async def run(self, team: str, document_id: str, attempt: str) -> None:
         """All steps in a row, without retries: what a durable queue does step by step."""
-        blob = staged = None
         try:
-            blob = await self.load(team, document_id, attempt)
-            staged = await self.prepare(team, document_id, attempt, blob) if blob else None
-            if staged:
-                await self.commit([Staged(team, document_id, attempt, staged)])
+            loaded = await self.load(team, document_id, attempt)
+            prepared = await self.prepare(loaded) if loaded else None
+            if prepared:
+                await self.commit([prepared])
         except FootnoteError as error:
             await self.fail(team, document_id, attempt, str(error))
-        await self.discard(team, document_id, [key for key in (blob, staged) if key])
 
-    async def load(self, team: str, document_id: str, attempt: str) -> str | None:
-        """Return the key of the document's bytes, fetched if need be; None if the attempt was superseded or came to its
-        end here, because nothing has changed or nothing is there any more."""
+    async def load(self, team: str, document_id: str, attempt: str) -> Loaded | None:
+        """Return the document's bytes, fetched if need be; None if the attempt was superseded or came to its end here,
+        because nothing has changed or nothing is there any more."""
         document = await self._advance(team, document_id, attempt)
-        if document is None or document.origin.blob:
-            return document.origin.blob if document else None
+        if document is None:
+            return None
+        if document.origin.blob:
+            return Loaded(document, unpack_parcel(await self.blobs.get(document.origin.blob)))
         known = self._known(document)
         try:
-            fetched = await self.fetcher.fetch(document.origin.url, known)
+            with timed(self.figures, "fetch"):
+                fetched = await self.fetcher.fetch(document.origin.url, known)
         except FetchFailed as error:
             if not error.gone or not (document.chunks or document.same_as or document.missing_since):
                 raise
@@ -186,35 +178,33 @@ class Ingest:
         if known and fetched.unchanged:
             await self._unchanged(document, known)
             return None
-        return await self.blobs.put(pack_parcel(fetched, team=team, document_id=document_id, attempt=attempt))
+        return Loaded(document, fetched)
 
-    async def prepare(self, team: str, document_id: str, attempt: str, blob: str) -> str | None:
-        """Extract, split and embed; return the staged document's key. None if superseded, or nothing has changed."""
-        document = await self._current(team, document_id, attempt)
-        if document is None:
-            return None
-        fetched = unpack_parcel(await self.blobs.get(blob))
+    async def prepare(self, loaded: Loaded) -> Prepared | None:
+        """Extract, split and embed; return what is to be written. None if superseded, or nothing has changed."""
+        document, fetched = loaded.document, loaded.fetched
         snapshot, known = snapshot_of(document, fetched, self._made_by), self._known(document)
         if known and known.digest == snapshot.digest:
-            await self._unchanged(document, replace(snapshot, text=known.text))
+            await self._unchanged(document, replace(known, etag=snapshot.etag, last_modified=snapshot.last_modified))
             return None
-        await self.allowance.fits(document, snapshot.size)
-        extracted = await self.extract(fetched)
+        if snapshot.size > document.size:
+            await self.allowance.fits(document, snapshot.size)
+        with timed(self.figures, "extract"):
+            extracted = await self.extract(fetched)
         description = describe(document, fetched, extracted)
         revision = revision_of(document, extracted, description, self._made_by)
-        snapshot = replace(snapshot, text=text_digest(extracted.text))
+        snapshot = _seen_in(extracted, snapshot)
         if revision == document.revision:
             await self._unchanged(document, snapshot)
             return None
         if await self._linked(records.described(document, description.title, description.metadata, revision, snapshot)):
             return None
-        indexed = await self._embed(document, revision, extracted, description)
-        return await self.blobs.put(await asyncio.to_thread(pack_staged, indexed, attempt=attempt, snapshot=snapshot))
+        return Prepared(document, await self._embed(document, revision, extracted, description), snapshot)
 
-    async def commit(self, batch: Sequence[Staged]) -> None:
-        """Write staged documents in one commit of the index and mark them ready; skip what was superseded meanwhile."""
+    async def commit(self, batch: Sequence[Prepared]) -> None:
+        """Write documents in one commit of the index and mark them ready; skip what was superseded meanwhile."""
         async with self.lock:
-            waiting = [one for work in batch if (one := await self._writable(work))]
+            waiting = [one for prepared in batch if (one := await self._writable(prepared))]
             while waiting:
                 first, waiting = one_of_each(waiting)
                 await self._write([one for one in first if not await self._link(_described(one))])
@@ -227,14 +217,6 @@ class Ingest:
                 failed = replace(document, status="failed", reason=reason, attempt="", updated_at=self.now())
                 await self.documents.put(not_read(failed, self.now()))
                 logger.bind(team=team, document_id=document_id, attempt=attempt).warning("document failed")
-
-    async def discard(self, team: str, document_id: str, keys: Sequence[str]) -> None:
-        """Delete the blobs of work that has ended. What was handed in is kept, to be read again by a refresh."""
-        async with self.lock:
-            document = await self.documents.get(team, document_id)
-            for key in keys:
-                if document is None or key != document.origin.blob:
-                    await self.blobs.delete(key)
 
     # ----------------------------------------------------------------------------------------------------------- inside
 
@@ -293,9 +275,12 @@ class Ingest:
     async def _embed(
         self, document: Document, revision: str, extracted: Extracted, description: Description
     ) -> IndexedDocument:
-        chunks = await asyncio.to_thread(self.split, extracted)
+        with timed(self.figures, "split"):
+            chunks = await asyncio.to_thread(self.split, extracted)
         if not chunks:
             raise Unreadable("No text was found in it.")
+        with timed(self.figures, "embed"):
+            vectors = tuple(await self.embedder.embed_chunks(description.title, chunks))
         return IndexedDocument(
             team=document.team,
             document_id=document.document_id,
@@ -306,11 +291,13 @@ class Ingest:
             metadata=description.metadata,
             ingested_at=self.now(),
             chunks=chunks,
-            vectors=tuple(await self.embedder.embed_chunks(description.title, chunks)),
+            vectors=vectors,
         )
 
     async def _linked(self, described: Document) -> bool:
         """Whether the document was superseded, or has the text of another one, to which it points now."""
+        if not described.origin.url:
+            return await self._current(described.team, described.document_id, described.attempt) is None
         async with self.lock:
             current = await self._current(described.team, described.document_id, described.attempt)
             return current is None or await self._link(described)
@@ -326,18 +313,20 @@ class Ingest:
         logger.bind(document_id=linked.document_id, same_as=first.document_id).info("document ready")
         return True
 
-    async def _writable(self, work: Staged) -> Prepared | None:
-        """Load what is to be written, unless it was superseded. From here until it is ready the index may hold either
-        revision, so the record names none."""
-        document = await self._current(work.team, work.document_id, work.attempt)
+    async def _writable(self, prepared: Prepared) -> Prepared | None:
+        """Return it with its record as it is now, unless it was superseded. From here until it is ready the index may
+        hold either revision, so the record names none."""
+        seen = prepared.document
+        document = await self._current(seen.team, seen.document_id, seen.attempt)
         if document is None:
             return None
-        packed = await self.blobs.get(work.key)
-        await self.documents.put(replace(document, revision=""))
-        return Prepared(document, await asyncio.to_thread(unpack_staged, packed), unpack_snapshot(packed))
+        if document.revision:
+            await self.documents.put(replace(document, revision=""))
+        return replace(prepared, document=document)
 
     async def _write(self, prepared: Sequence[Prepared]) -> None:
-        await self.twins.write(prepared)
+        with timed(self.figures, "write"):
+            await self.twins.write(prepared)
         for one in prepared:
             await self._ready(one)
 
@@ -391,6 +380,17 @@ class Ingest:
         if document.origin.blob:
             await self.blobs.delete(document.origin.blob)
         await self.documents.put(replace(removed, attempt=""))
+
+
+def _seen_in(extracted: Extracted, snapshot: Snapshot) -> Snapshot:
+    captions = [caption.text for caption in extracted.captions]
+    return replace(
+        snapshot,
+        text=text_digest("\n".join((extracted.text, *captions))),
+        captions=len(captions),
+        images=max(0, extracted.images - len(captions)),
+        addressed=addressing(extracted.text),
+    )
 
 
 def _described(prepared: Prepared) -> Document:

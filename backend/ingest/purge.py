@@ -29,16 +29,23 @@ class Forgetting(Protocol):
         """Delete what is still kept of removed documents beside the index."""
 
 
+class Cached(Protocol):
+    async def forget(self, team: str, document_ids: Sequence[str]) -> object:
+        """Drop the answers that hold words of these documents. Unavailable if that cannot be done."""
+
+
 @dataclass(frozen=True)
 class Purge:
     """Carries removals to their end. `after` is the longest that a removed document's bytes may stay; `flush` makes the
-    database let go of what was overwritten in it."""
+    database let go of what was overwritten in it. `kept` are answers: they went with the removal, but one that was
+    being written then may have come after."""
 
     removals: Removals
     index: IndexEraser
     ingest: Forgetting
     runs: Runs
     flush: Callable[[], Awaitable[None]]
+    kept: Cached
     after: timedelta = timedelta(hours=24)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -83,5 +90,6 @@ class Purge:
         for start in range(0, len(gone), TOGETHER):
             await self.ingest.forget(gone[start : start + TOGETHER])
         for team in {removal.team for removal in gone}:
+            await self.kept.forget(team, [one.document_id for one in gone if one.team == team])
             await self.runs.redact(team, {one.document_id: one.removed_at for one in gone if one.team == team})
         await self.flush()

@@ -15,7 +15,7 @@ from backend.ingest.clean import decode
 from backend.ports import Fetched
 
 Kind: TypeAlias = Literal[
-    "html", "markdown", "text", "csv", "email",
+    "html", "markdown", "text", "csv", "email", "image", "json", "notebook", "rst",
     "pdf", "docx", "pptx", "xlsx", "odt", "odp", "ods", "epub", "rtf", "doc", "ppt", "xls", "msg",
 ]  # fmt: skip
 
@@ -36,11 +36,12 @@ _OLE_STREAMS: tuple[tuple[str, Kind], ...] = (
     ("__substg1.0_", "msg"),
 )
 _BINARY_NAMES = frozenset("pdf docx pptx xlsx odt odp ods epub doc ppt xls msg zip".split())  # noqa: SIM905
-_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"BM")
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*")
 _HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)[\s>]", re.I)
 _HTML_PART = re.compile(r"<(?:p|div|h[1-6]|table|ul|ol|article|main|span|meta|title|br)[\s/>]", re.I)
 _MAIL = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*:[^\n]*\n(?:[ \t][^\n]*\n)*){2,}", re.A)
 _MAIL_FIELDS = re.compile(r"^(?:from|to|received|mime-version|message-id|delivered-to|return-path):", re.I | re.M)
+_JSON = ("application/json", "application/x-ndjson", "application/jsonl", "application/geo+json")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 ENCRYPTED = "The document is encrypted; remove the password and try again."
 DAMAGED = "The document is damaged or cut off; open it, save it anew and try again."
@@ -60,9 +61,18 @@ def sniff(fetched: Fetched) -> Kind:
         return _ole_kind(content)
     if content.startswith(b"{\\rtf"):
         return "rtf"
-    if content.startswith(_IMAGES):
-        raise Unreadable("The document is an image; OCR is not set up.")
+    if _is_image(content):
+        return "image"
     return _text_kind(fetched)
+
+
+def may_be_scan(content: bytes) -> bool:
+    """Whether a document's text may be in images."""
+    return b"%PDF-" in content[:1024] or _is_image(content)
+
+
+def _is_image(content: bytes) -> bool:
+    return content.startswith(_IMAGES) or (content.startswith(b"RIFF") and content[8:12] == b"WEBP")
 
 
 def name_suffix(fetched: Fetched) -> str:
@@ -114,6 +124,12 @@ def _named_kind(suffix: str, header: str, head: str) -> Kind | None:
         return "markdown"
     if suffix in ("csv", "tsv") or header in ("text/csv", "text/tab-separated-values"):
         return "csv"
+    if suffix in ("rst", "rest") or header in ("text/x-rst", "text/prs.fallenstein.rst"):
+        return "rst"
+    if suffix == "ipynb" or header == "application/x-ipynb+json":
+        return "notebook"
+    if suffix in ("json", "jsonl", "ndjson", "geojson") or header in _JSON:
+        return "json"
     if (suffix in ("html", "htm", "xhtml") or "html" in header) and (_HTML.search(head) or _HTML_PART.search(head)):
         return "html"
     return None
@@ -124,7 +140,9 @@ def _told_kind(fetched: Fetched, suffix: str, head: str) -> Kind:
     start = head.lstrip("\ufeff \t\r\n")
     if _HTML.search(start[:2_000]) and start.startswith("<"):
         return "html"
-    if (start.startswith(("{", "[")) and _is_json(fetched.content)) or start.startswith("<?xml"):
+    if start.startswith(("{", "[")) and _is_json(fetched.content):
+        return "notebook" if '"nbformat"' in decode(fetched.content) else "json"
+    if start.startswith("<?xml"):
         raise Unreadable(UNKNOWN)
     mail = _MAIL.match(start)
     if mail and suffix != "txt" and len(_MAIL_FIELDS.findall(mail.group())) >= 2:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
-from backend.domain import Chunk, Extracted, Span
-from backend.ingest.markdown import Section, sections_of
+from backend.domain import Caption, Chunk, Extracted, Span
+from backend.ingest.markdown import Line, Section, sections_of
 from backend.sentences import sentence_spans
 
 MAX_TOKENS = 240
@@ -19,50 +19,73 @@ MIN_TEXT_TOKENS = 48
 SEPARATOR = " › "
 MAX_HEADING = 300
 _WORD = re.compile(r"\S+\s*")
+LEAD_SHARE = 3
+"""A table's header is repeated if it takes at most one part in so many of a chunk's tokens."""
 _MAX_WORD = 400
 """Characters after which even a word is cut: a line of base64 is one word."""
 
 CountTokens = Callable[[str], int]
+Lead = tuple[str, int]
+"""A text and its tokens."""
+NO_LEAD: Lead = ("", 0)
 
 
 def split(extracted: Extracted, *, count_tokens: CountTokens, max_tokens: int = MAX_TOKENS) -> tuple[Chunk, ...]:
     """Return the document's chunks, each of at most `max_tokens` with its heading path.
 
     A sentence, list item, table row or code line is only cut where it alone exceeds the limit, then between words.
-    A section's chunks do not overlap and concatenate to its text. `count_tokens` is called once per sentence, and
-    again only for those that must be cut.
+    A section's chunks do not overlap and concatenate to its text; one that begins within a table has the header row as
+    its `lead`, which counts among its tokens. `count_tokens` is called once per sentence and header, and again only for
+    those that must be cut.
     """
     lines = _line_offsets(extracted.text)
     chunks: list[Chunk] = []
-    for number, section in enumerate(sections_of(extracted.text)):
+    sections = sections_of(extracted.text)
+    captions = [_captioned(caption) for caption in extracted.captions]
+    for number, section in enumerate([*sections, *captions]):
         text = _Text.of(section)
         if not text.sentences:
             continue
         heading = _heading(section.headings, extracted.title)
         budget = max(max_tokens - count_tokens(heading), min(MIN_TEXT_TOKENS, max_tokens))
+        text = text.with_leads(count_tokens, budget // LEAD_SHARE)
         for start, end in _pack(_pieces(text, count_tokens, budget), budget):
             page = page_at(extracted.pages, lines[min(text.source_line(start), len(lines) - 1)])
-            chunks.append(_chunk(text, (start, end), len(chunks), number, heading, page))
+            chunk = _chunk(text, (start, end), len(chunks), number, heading, page)
+            if number >= len(sections):
+                page = extracted.captions[number - len(sections)].page
+                chunk = replace(chunk, page=page, kind="caption")
+            chunks.append(chunk)
     return tuple(chunks)
+
+
+def _captioned(caption: Caption) -> Section:
+    """Return the section that a caption is."""
+    lines = [Line(line.strip(), 0) for line in caption.text.splitlines() if line.strip()]
+    return Section((f"Image {caption.number}",), lines)
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A run of a section that stays together: a sentence with the white space and marker before and after it."""
+    """A run of a section that stays together: a sentence with the white space and marker before and after it. `lead` is
+    how many tokens come before it where a chunk begins with it."""
 
     start: int
     end: int
     tokens: int
+    lead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A section as one text, and where its lines start and come from."""
+    """A section as one text, and where its lines start and come from. `leads` has, for each line, the header of the
+    table that it goes on with, and its tokens."""
 
     text: str
+    lines: tuple[Line, ...]
     starts: tuple[int, ...]
-    sources: tuple[int, ...]
     sentences: tuple[Span, ...]
+    leads: tuple[Lead, ...] = ()
 
     @classmethod
     def of(cls, section: Section) -> _Text:
@@ -71,12 +94,31 @@ class _Text:
         sentences = [
             (start + first, start + last)
             for start, line in zip(starts, section.lines, strict=True)
-            for first, last in (sentence_spans(line.text) if line.prose else _whole(line.text))
+            for first, last in (sentence_spans(line.text) if line.kind == "prose" else _whole(line.text))
         ]
-        return cls("\n".join(texts), starts, tuple(line.source for line in section.lines), tuple(sentences))
+        return cls("\n".join(texts), tuple(section.lines), starts, tuple(sentences))
+
+    def with_leads(self, count_tokens: CountTokens, limit: int) -> _Text:
+        """Return the same text with the headers of its tables, but for those without words or of more tokens."""
+        leads: list[Lead] = []
+        header: Lead = NO_LEAD
+        for line in self.lines:
+            leads.append(header if line.kind == "row" else NO_LEAD)
+            if line.kind == "header":
+                found = line.text.strip()
+                tokens = count_tokens(found) if any(map(str.isalnum, found)) else limit + 1
+                header = (found, tokens) if tokens <= limit else NO_LEAD
+        return replace(self, leads=tuple(leads))
 
     def source_line(self, offset: int) -> int:
-        return self.sources[bisect_right(self.starts, offset) - 1]
+        return self.lines[self._line(offset)].source
+
+    def lead(self, offset: int) -> Lead:
+        """Return what comes before a chunk that begins there."""
+        return self.leads[self._line(offset)]
+
+    def _line(self, offset: int) -> int:
+        return bisect_right(self.starts, offset) - 1
 
 
 def _whole(text: str) -> list[Span]:
@@ -109,10 +151,12 @@ def _pieces(text: _Text, count_tokens: CountTokens, budget: int) -> Iterator[_Pi
     bounds = [0, *starts, len(text.text)]
     for start, end in pairwise(bounds):
         tokens = max(1, count_tokens(text.text[start:end]))
-        if tokens <= budget:
-            yield _Piece(start, end, tokens)
+        _, lead = text.lead(start)
+        if tokens + lead <= budget:
+            yield _Piece(start, end, tokens, lead)
         else:
-            yield from _cut(text.text, start, end, count_tokens, budget)
+            parts = _cut(text.text, start, end, count_tokens, budget - lead)
+            yield from (replace(part, lead=lead) for part in parts)
 
 
 def _boundary(text: str, before: int, after: int) -> int:
@@ -149,14 +193,15 @@ def _pack(pieces: Iterator[_Piece], budget: int) -> Iterator[Span]:
     for piece in pieces:
         if total and total + piece.tokens > budget:
             yield start, end
-            start, total = piece.start, 0
+            start, total = piece.start, piece.lead
         end, total = piece.end, total + piece.tokens
     yield start, end
 
 
 def _chunk(text: _Text, span: Span, position: int, section: int, heading: str, page: int | None) -> Chunk:
     start, end = span
-    return Chunk(position, section, heading, start, text.text[start:end], _within(text, span), page)
+    lead, _ = text.lead(start)
+    return Chunk(position, section, heading, start, text.text[start:end], _within(text, span), page, lead)
 
 
 def _within(text: _Text, span: Span) -> tuple[Span, ...]:

@@ -73,7 +73,7 @@ class Twins:
 
     async def first_of(self, document: Document) -> Document | None:
         """Return the indexed document that this one is the same as, None if it is to be indexed itself."""
-        text = document.snapshot.text
+        text = document.snapshot.text if document.origin.url else ""
         found = await self.documents.same_text(document.team, document.visibility, text) if text else ()
         return next((other for other in found if are_twins(document, other)), None)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import zipfile
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -16,10 +14,10 @@ from backend.domain import Extracted
 from backend.errors import Unreadable
 from backend.ingest.clean import clean_text, decode
 from backend.ingest.extract import extract
-from backend.ingest.extract_office import page_starts
 from backend.ingest.extract_pool import ExtractPool, extract_isolated
 from backend.ingest.split import page_at
 from backend.ports import Fetched
+from tests.fakes.documents import archive, docx, pdf, scan
 
 
 def read(content: bytes | str, name: str = "", media_type: str = "", url: str = "") -> Extracted:
@@ -30,60 +28,6 @@ def reason(content: bytes | str, name: str = "", media_type: str = "") -> str:
     with pytest.raises(Unreadable) as caught:
         read(content, name, media_type)
     return str(caught.value)
-
-
-def pdf(*pages: str, trailer: str = "") -> bytes:
-    """Write a PDF with a line of text on each page."""
-    kids = " ".join(f"{4 + 2 * i} 0 R" for i in range(len(pages)))
-    objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>",
-        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    for i, text in enumerate(pages):
-        stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET" if text else ""
-        objects += [
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] "
-            f"/Contents {5 + 2 * i} 0 R /Resources << /Font << /F1 3 0 R >> >> >>",
-            f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream",
-        ]
-    out, offsets = "%PDF-1.4\n", []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += f"{number} 0 obj\n{body}\nendobj\n"
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    start, size = len(out), len(objects) + 1
-    out += f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer\n<< /Size {size} /Root 1 0 R {trailer} >>\n"
-    return (out + f"startxref\n{start}\n%%EOF\n").encode("latin-1")
-
-
-WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
-TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
-
-
-def archive(**members: str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, text in members.items():
-            opened.writestr(name.replace("__", "/"), text)
-    return buffer.getvalue()
-
-
-def docx(*paragraphs: str) -> bytes:
-    body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in paragraphs)
-    main = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
-    return archive(
-        **{
-            "[Content_Types].xml": f'<Types xmlns="{TYPES}"><Default Extension="rels" ContentType='
-            '"application/vnd.openxmlformats-package.relationships+xml"/>'
-            f'<Override PartName="/word/document.xml" ContentType="{main}"/></Types>',
-            "_rels__.rels".replace("_rels__", "_rels/"): f'<Relationships xmlns="{RELATIONS}">'
-            f'<Relationship Id="r1" Type="{OFFICE}" Target="word/document.xml"/></Relationships>',
-            "word/document.xml": f'<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>',
-        }
-    )
 
 
 PARAGRAPH = "Every member of staff gets twenty-six days of paid leave in a year, counted from the day they join. "
@@ -129,15 +73,15 @@ def test_a_page_of_short_pieces_is_taken_whole() -> None:
         ("---\ntitle: x\n---\n<!-- nothing -->", "a.md", "no text"),
         ("<html><body><script>app()</script><div id=root></div></body></html>", "", "no text"),
         ("<html><form><p>Sign in</p><input type=Password name=p></form></html>", "", "asks for a login"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(40), "a.png", "OCR is not set up"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "a.png", "OCR is not installed"),
         (bytes(range(256)) * 8, "a.bin", "unknown type"),
-        ('{"a": [1, 2]}', "a.json", "unknown type"),
         ('<?xml version="1.0"?><a/>', "a.xml", "unknown type"),
         ("not a pdf at all", "a.pdf", "is called pdf but is not one"),
         (b"PK\x03\x04 cut off", "a.docx", "damaged"),
-        (archive(a__b="x"), "a.zip", "archive"),
+        (archive({"a/b": "x"}), "a.zip", "archive"),
         (b"%PDF-1.4\nnothing else", "a.pdf", "damaged"),
-        (pdf(""), "a.pdf", "no text layer"),
+        (pdf(""), "a.pdf", "has no text"),
+        (scan("Some words"), "a.pdf", "no text layer"),
         (docx(), "a.docx", "no text"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "a.docx", "encrypted"),
         ("From: a@b.c\nTo: d@e.f\nContent-Type: multipart/encrypted\n\nx", "a.eml", "encrypted"),
@@ -153,15 +97,6 @@ def test_a_pdf_knows_its_pages() -> None:
     found = read(pdf(*lines), "plan.pdf")
     assert [page_at(found.pages, found.text.index(f"Page {word}")) for word in ("alpha", "beta", "gamma")] == [1, 2, 3]
     assert found.metadata.doc_type == "pdf"
-
-
-def test_pages_that_repeat_each_other_keep_their_order() -> None:
-    page = "Notice to all staff\nThe office is closed on Monday.\n"
-    text = "# Notice to all staff\n\nThe office is closed on Monday.\n\n" * 3
-    starts = page_starts(text, [page, page, page])
-    assert [number for _, number in starts] == [1, 2, 3]
-    assert [text[offset:].startswith("# Notice") for offset, _ in starts] == [True, True, True]
-    assert page_starts("", []) == page_starts("", ["x"]) == ()
 
 
 def test_a_docx_is_read() -> None:

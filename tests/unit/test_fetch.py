@@ -7,7 +7,7 @@ import gzip
 import ipaddress
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
@@ -98,6 +98,21 @@ http://mapped.example/
 http://metadata.example/
 http://app.local:3001/
 http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/
+http://[::ffff:169.254.169.254]/latest/meta-data/
+http://[0:0:0:0:0:ffff:c0a8:0001]/
+http://0xA9FEA9FE/latest/meta-data/
+http://0251.0376.0251.0376/
+http://127.000.000.001/
+http://00000177.1/
+http://192.168.257/
+http://user:pw@10.0.0.1/
+http://%31%32%37.0.0.1/
+http://[::ffff:0:127.0.0.1]/
+http://[fd00:ec2::254]/latest/meta-data/
+http://metadata.example./
+ws://example.com/
+jar:http://example.com!/a
+HTTP:///example.com/
 http://１２７.0.0.1/
 """.strip().splitlines()
 
@@ -234,6 +249,12 @@ async def test_the_name_in_content_disposition_wins_and_loses_its_folders() -> N
         "file:///etc/passwd",
         "http://mapped.example/",
         "http://[::1]/",
+        "http://167772161:8080/",
+        "http://012.0.0.1/",
+        "//10.0.0.1/",
+        "http://user:pw@example.com/",
+        "javascript:alert(1)",
+        "gopher://example.com/",
     ],
 )
 async def test_a_redirect_to_a_private_place_is_refused(location: str) -> None:
@@ -362,6 +383,58 @@ async def test_a_slow_server_runs_into_the_timeout() -> None:
     assert isinstance(error, FetchFailed)
     assert error.retry
     assert "did not answer within 0.3 seconds" in str(error)
+
+
+@asynccontextmanager
+async def pouring(first: bytes, more: bytes, pause: float) -> AsyncIterator[str]:
+    """Serve `first`, then `more` again and again until the client hangs up."""
+
+    async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.CancelledError):
+            writer.write(first)
+            while not writer.is_closing():
+                writer.write(more)
+                await writer.drain()
+                await asyncio.sleep(pause)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(pour, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+async def test_a_server_that_drips_its_headers_runs_into_the_timeout() -> None:
+    async with pouring(b"HTTP/1.1 200 OK\r\n", b"X-Slow: 1\r\n", 0.02) as url, local(timeout=0.3) as fetcher:
+        with pytest.raises(FetchFailed, match="did not answer within") as caught:
+            await fetcher.fetch(url)
+    assert caught.value.retry
+
+
+async def test_endless_headers_are_not_kept() -> None:
+    async with pouring(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 10_000, 0) as url, local() as fetcher:
+        with pytest.raises(FetchFailed, match=r"network error|broke off"):
+            await fetcher.fetch(url)
+
+
+async def test_brotli_is_neither_asked_for_nor_taken() -> None:
+    """A decoder without an output limit would be the way in for a bomb."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.headers["Accept-Encoding"] == "gzip, deflate"
+        return web.Response(body=b"\x81" * 2_000, headers={"Content-Encoding": "br"})
+
+    error = await fails(answer)
+    assert isinstance(error, FetchFailed)
+    assert "not supported (br)" in str(error)
+
+
+async def test_an_encoding_within_an_encoding_is_refused() -> None:
+    bomb = gzip.compress(gzip.compress(bytes(20_000_000)))
+
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip, gzip"})
+
+    assert isinstance(await fails(answer), FetchFailed)
 
 
 async def test_an_unknown_host_and_a_closed_port_may_be_retried() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from backend.domain import Document, Metadata, Visibility
 from backend.errors import FetchFailed, FetchRefused, IndexUnavailable, NotFound
-from backend.ingest.pipeline import Staged, worth_retry
+from backend.ingest.pipeline import worth_retry
 from backend.ingest.submission import Submission, Upload
+from backend.ingest.twins import Prepared
 from tests.fakes.ingest import Rig
 from tests.fakes.state import FakeDocuments, FakeIngestQueue
 
@@ -26,13 +27,12 @@ async def ingested(rig: Rig, submission: Submission) -> Document:
     return await rig.run(await rig.ingest.accept(submission))
 
 
-async def prepared(rig: Rig, document: Document) -> Staged:
-    work = (document.team, document.document_id, document.attempt)
-    blob = await rig.ingest.load(*work)
-    assert blob
-    key = await rig.ingest.prepare(*work, blob)
-    assert key
-    return Staged(*work, key)
+async def prepared(rig: Rig, document: Document) -> Prepared:
+    loaded = await rig.ingest.load(document.team, document.document_id, document.attempt)
+    assert loaded
+    ready = await rig.ingest.prepare(loaded)
+    assert ready
+    return ready
 
 
 # ------------------------------------------------------------------------------------------------------------- accepted
@@ -224,7 +224,7 @@ async def test_the_last_of_two_attempts_wins_whatever_their_order() -> None:
 
     await rig.ingest.commit([second])
     await rig.ingest.commit([first])
-    await rig.ingest.fail("T1", "d", first.attempt, "Too late.")
+    await rig.ingest.fail("T1", "d", first.document.attempt, "Too late.")
 
     assert [chunk.text for chunk in rig.writer.rows["T1", "d"].chunks] == ["Second."]
     assert rig.documents.rows["T1", "d"].status == "ready"

@@ -112,6 +112,23 @@ async def test_closing_in_the_middle_of_work_and_opening_again_finishes_it(tmp_p
     assert await asyncio.to_thread(lambda: "threads still serve the loop") == "threads still serve the loop"
 
 
+async def test_work_that_another_version_began_is_begun_anew(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.writer.gate = asyncio.Event()
+    async with opened(rig, tmp_path) as queue:
+        document = await enqueue(rig, queue, text(1))
+        await asyncio.wait_for(rig.writer.entered.wait(), 10)
+    with closing(sqlite3.connect(tmp_path / "state" / "dbos.sqlite")) as database:
+        database.execute("UPDATE workflow_status SET application_version = '1'")
+        database.commit()
+
+    rig.writer.gate.set()
+    async with opened(rig, tmp_path) as queue:
+        assert await queue.depth() == 0
+        await rig.ingest.resume(queue)
+        assert (await ended(rig, queue, document)).status == "ready"
+
+
 async def test_no_text_reaches_the_tables_of_the_queue(tmp_path: Path) -> None:
     rig = Rig()
     secret = b"Xylophone-Quartz-7731"
@@ -120,7 +137,7 @@ async def test_no_text_reaches_the_tables_of_the_queue(tmp_path: Path) -> None:
 
     with closing(sqlite3.connect(tmp_path / "state" / "dbos.sqlite")) as database:
         dump = "\n".join(database.iterdump())
-    assert "commit" in dump
+    assert "workflow_status" in dump
     assert secret.decode() not in dump
 
 

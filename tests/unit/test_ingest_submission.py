@@ -5,19 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.codec import metadata_from_json, metadata_to_json
 from backend.domain import (
-    Chunk,
-    ChunkVectors,
     Document,
     Extracted,
     FieldValue,
-    IndexedDocument,
     Metadata,
     Origin,
     Visibility,
@@ -25,7 +21,7 @@ from backend.domain import (
 from backend.errors import BadInput, FetchRefused
 from backend.ingest.describe import describe, doc_type_of, provisional_title
 from backend.ingest.language import detect_language
-from backend.ingest.staging import pack_parcel, pack_staged, unpack_parcel, unpack_staged
+from backend.ingest.staging import pack_parcel, unpack_parcel
 from backend.ingest.submission import Submission, Upload, derive_id, normalise_url, parse_request
 from backend.ports import Fetched
 from backend.schema import IngestRequest
@@ -235,31 +231,6 @@ known = st.builds(
 def test_metadata_survives_json(metadata: Metadata) -> None:
     packed = msgspec.json.encode(metadata_to_json(metadata))
     assert metadata_from_json(msgspec.json.decode(packed)) == metadata
-
-
-@given(known, st.lists(st.integers(0, 3), min_size=1, max_size=4))
-def test_a_staged_document_survives_the_disk(metadata: Metadata, sentences: list[int]) -> None:
-    chunks = tuple(
-        Chunk(place, place // 2, "H", 0, "ab" * count, tuple((2 * n, 2 * n + 2) for n in range(count)), page=place)
-        for place, count in enumerate(sentences)
-    )
-    vectors = tuple(
-        ChunkVectors(np.full(5, place, np.float32), np.full((count, 384), place, np.float32))
-        for place, count in enumerate(sentences)
-    )
-    document = IndexedDocument("T1", "d", "r", "Title", "", Visibility("user", "U1"), metadata, NOW, chunks, vectors)
-
-    back = unpack_staged(pack_staged(document, attempt="a"))
-
-    assert (back.chunks, back.metadata, back.visibility, back.ingested_at) == (
-        chunks,
-        metadata,
-        document.visibility,
-        NOW,
-    )
-    for before, after in zip(vectors, back.vectors, strict=True):
-        np.testing.assert_array_equal(before.vector, after.vector)
-        np.testing.assert_array_equal(before.sentences, after.sentences)
 
 
 @given(st.binary(), st.text(), st.text())

@@ -9,8 +9,8 @@ import pytest
 
 from backend.domain import Document, Metadata, Visibility
 from backend.errors import FetchFailed, IndexUnavailable
-from backend.ingest.pipeline import Staged
 from backend.ingest.submission import Submission, Upload
+from backend.ingest.twins import Prepared
 from tests.fakes.ingest import Rig
 from tests.fakes.state import FakeIngestQueue
 
@@ -31,6 +31,13 @@ class Case:
 
     async def refreshed(self, document: Document) -> Document:
         return await self.rig.run(await self.rig.ingest.refresh("T1", document.document_id))
+
+    async def prepared(self, document_id: str, attempt: str) -> Prepared:
+        loaded = await self.rig.ingest.load("T1", document_id, attempt)
+        assert loaded
+        prepared = await self.rig.ingest.prepare(loaded)
+        assert prepared
+        return prepared
 
     def now(self, document: Document) -> Document:
         return self.rig.documents.rows["T1", document.document_id]
@@ -80,16 +87,11 @@ async def test_what_is_handed_in_under_an_id_stays_its_own_document() -> None:
 
 async def test_two_of_the_same_that_are_written_together_become_one() -> None:
     case = Case()
-    staged = []
+    prepared = []
     for url in (ONE, TWO):
         document = await case.rig.ingest.accept(Submission("T1", url=url))
-        work = (document.team, document.document_id, document.attempt)
-        blob = await case.rig.ingest.load(*work)
-        assert blob
-        key = await case.rig.ingest.prepare(*work, blob)
-        assert key
-        staged.append(Staged(*work, key))
-    await case.rig.ingest.commit(staged)
+        prepared.append(await case.prepared(document.document_id, document.attempt))
+    await case.rig.ingest.commit(prepared)
     assert case.indexed() == {ONE: LINES}
     assert sorted(row.same_as != "" for row in case.rig.documents.rows.values()) == [False, True]
 
@@ -151,15 +153,11 @@ async def test_a_crash_between_writing_and_recording_never_gives_the_second_the_
     first, second = await case.ingested(ONE), await case.ingested(TWO)
     case.rig.fetcher.pages[ONE] = b"# Leave\nForty days."
     begun = await case.rig.ingest.refresh("T1", first.document_id)
-    work = ("T1", first.document_id, begun.attempt)
-    blob = await case.rig.ingest.load(*work)
-    assert blob
-    key = await case.rig.ingest.prepare(*work, blob)
-    assert key
+    prepared = await case.prepared(first.document_id, begun.attempt)
     before = dict(case.rig.documents.rows)
-    await case.rig.ingest.commit([Staged(*work, key)])
+    await case.rig.ingest.commit([prepared])
     case.rig.documents.rows = before  # written, but not recorded
-    await case.rig.ingest.commit([Staged(*work, key)])
+    await case.rig.ingest.commit([prepared])
     assert case.indexed() == {ONE: ["# Leave", "Forty days."], TWO: LINES}
     assert case.now(second).same_as == ""
 

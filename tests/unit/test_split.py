@@ -73,6 +73,38 @@ def test_table_rows_are_lines_and_sentences() -> None:
     assert quotes(found) == ["| Plan | Price |", "| Pro. A | 12 EUR |"]
 
 
+TABLE = "| Plan | Price per month |\n|---|---|\n" + "".join(f"| Plan {i} | {i} EUR |\n" for i in range(60))
+
+
+def test_a_table_that_is_split_leads_every_part_with_its_header() -> None:
+    found = chunks(f"Prices.\n\n{TABLE}\nAfter the table. " + "More. " * 60, limit=70)
+    rows = [c for c in found if c.text.startswith("| Plan ") and c.start]
+    assert len(rows) > 5
+    assert {c.lead for c in rows} == {"| Plan | Price per month |"}
+    assert found[0].lead == found[-1].lead == ""
+    assert all(words(c.lead) + words(c.text) <= 70 for c in found)
+    assert all(line.startswith("|") and line.endswith("|") for c in rows for line in c.text.splitlines()[:5])
+    assert "".join(c.text for c in found).count("Price per month") == 1
+
+
+def test_a_header_is_repeated_in_its_own_table_only_and_in_no_code() -> None:
+    second = TABLE.replace("Price per month", "Seats")
+    code = "```\n" + "".join(f"| x | {i} |\n" for i in range(60)) + "```"
+    found = chunks(f"{TABLE}\n{second}\n{code}", limit=70)
+    leads = [c.lead for c in found if c.text.startswith("| Plan 3")]
+    assert set(leads) <= {"| Plan | Price per month |", "| Plan | Seats |", ""}
+    assert [lead for lead, _ in groupby(c.lead for c in found)][-1] == ""
+    seats = next(place for place, c in enumerate(found) if "Seats" in c.text)
+    assert all(c.lead != "| Plan | Price per month |" for c in found[seats + 1 :])
+
+
+def test_a_header_without_words_or_beyond_a_third_of_a_chunk_is_not_repeated() -> None:
+    blank, long = "|  |  |", f"| {'wide ' * 40} | b |"
+    for header in (blank, long):
+        rows = "".join(f"| a{i} | b |\n" for i in range(60))
+        assert {c.lead for c in chunks(f"{header}\n|---|---|\n{rows}", limit=90)} == {""}
+
+
 def test_hard_breaks_stay_and_html_blocks_give_their_text() -> None:
     (found,) = chunks("Line one\\\nline two\n\n<div>\n<p>Boxed <b>text</b>.</p>\n</div>\n\n<!-- hidden -->")
     assert found.text == "Line one\nline two\nBoxed text ."
