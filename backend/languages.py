@@ -73,6 +73,10 @@ _ENGLISH = (
 STOP_WORDS = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
 """By ISO 639-1; English has its own list in `query.words`, and the index its own."""
 _COMMON = STOP_WORDS | {"en": frozenset(_ENGLISH.split())}
+_SPOKEN_IN = {
+    word: tuple(language for language, common in _COMMON.items() if word in common)
+    for word in frozenset().union(*_COMMON.values())
+}
 
 _ENDINGS = {
     "de": ("ern", "em", "en", "er", "es", "e", "s", "n"),
@@ -94,8 +98,10 @@ STEM = 4
 def language_of(text: str) -> str:
     """Return the language whose function words a short text holds most of, "en" where it is not another's clearly:
     one word alone proves nothing ("die casting", "non compete")."""
-    words = [word.lower() for word in WORD.findall(text)]
-    counts = {language: sum(word in common for word in words) for language, common in _COMMON.items()}
+    counts = dict.fromkeys(_COMMON, 0)
+    for word in WORD.findall(text):
+        for language in _SPOKEN_IN.get(word.lower(), ()):
+            counts[language] += 1
     best = max(_ENDINGS, key=lambda language: counts[language])
     return best if counts[best] > max(1, counts["en"]) else "en"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from backend.domain import Citation, Evidence, Passage, Span
@@ -41,6 +41,15 @@ class Citations:
                 shown.append(number)
         return Citations(tuple(quoted)), tuple(shown)
 
+    @classmethod
+    def at(cls, places: Iterable[tuple[Evidence, Span]]) -> Citations:
+        """Return the citations of these quotes, in the order of their numbers."""
+        return cls(tuple(_Quoted(evidence, span) for evidence, span in places))
+
+    def places(self) -> tuple[tuple[Evidence, Span], ...]:
+        """Return where each quote stands, in the order of their numbers."""
+        return tuple((one.evidence, one.span) for one in self.quoted)
+
     def listed(self) -> tuple[Citation, ...]:
         """Return the citations in the order of their numbers."""
         return tuple(_citation(n, one.evidence.passage, one.span) for n, one in enumerate(self.quoted, start=1))
@@ -71,6 +80,7 @@ def _citation(n: int, passage: Passage, span: Span) -> Citation:
         page=passage.page,
         author=passage.author,
         published_at=passage.published_at,
+        kind=passage.kind,
     )
 
 

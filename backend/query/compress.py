@@ -114,14 +114,15 @@ def ranked_evidence(found: Sequence[Passage], kept: Sequence[Evidence]) -> tuple
 
 
 def kept_text(passage: Passage, kept: Sequence[int]) -> str:
-    """Return the kept sentences as they stand in the passage; " … " marks a gap within a line."""
-    parts: list[str] = []
+    """Return the kept sentences as they stand in the passage; " … " marks a gap within a line. Rows of a table that
+    began before the passage have its header before them."""
+    parts = [f"{passage.lead}\n"] if passage.lead and any(index < led(passage) for index in kept) else []
     for before, index in zip((None, *kept), kept, strict=False):
         start, end = passage.sentences[index]
         if before is not None:
             parts.append(_between(passage, before, index))
         line = passage.text.rfind("\n", 0, start) + 1
-        marker = passage.text[line:start] if before is None or parts[-1] == "\n" else ""
+        marker = passage.text[line:start] if not parts or parts[-1].endswith("\n") else ""
         parts.append((marker if len(marker) < 8 and not _words(marker) else "") + passage.text[start:end])
     return "".join(parts)
 
@@ -170,14 +171,16 @@ def _squeezed(text: str) -> str:
 def _headers(bearing: Bearing) -> list[int]:
     """Return for each sentence the first row of the table that it is a row of, itself where it is no row.
 
-    A table that goes on in the next chunk has its header in the chunk before, if that was found."""
+    A table that goes on in the next chunk has its header there as `lead`, or in the chunk before, if that was found."""
     headers: list[int] = []
     before = False
     for at, (place, index, run) in enumerate(
         zip(bearing.place.tolist(), bearing.index.tolist(), bearing.run.tolist(), strict=True)
     ):
-        row = is_row(bearing.passages[place], index)
-        headers.append(headers[-1] if row and before and run == bearing.run[at - 1] else at)
+        passage = bearing.passages[place]
+        row = is_row(passage, index)
+        goes_on = row and before and run == bearing.run[at - 1] and index >= led(passage)
+        headers.append(headers[-1] if goes_on else at)
         before = row
     return headers
 
@@ -192,6 +195,8 @@ def _needed_by(bearing: Bearing, headers: Sequence[int], at: int) -> tuple[int, 
 
 def support_of(passage: Passage, index: int) -> tuple[int, ...]:
     """Return the sentences that this one cannot be read without: a table's header, a list's introduction."""
+    if index < led(passage):
+        return ()
     if is_row(passage, index):
         first = index
         while first > 0 and is_row(passage, first - 1):
@@ -204,6 +209,14 @@ def support_of(passage: Passage, index: int) -> tuple[int, ...]:
         start, end = passage.sentences[first]
         return (first,) if first != index and passage.text[start:end].rstrip("*_ ").endswith(":") else ()
     return ()
+
+
+def led(passage: Passage) -> int:
+    """Return how many sentences at the start of the passage are rows of the table that its `lead` is the header of."""
+    count = 0
+    while passage.lead and count < len(passage.sentences) and (count == 0 or is_row(passage, count)):
+        count += 1
+    return count
 
 
 def is_row(passage: Passage, index: int) -> bool:

@@ -44,7 +44,10 @@ def read_conditions(text: str, catalogue: Catalogue, now: datetime) -> tuple[tup
     scene = Scene.of(phrase, mentions, dates)
     believed = _believe(scene)
     guesses = [*_guesses(scene, believed)]
-    for guess in (*read_titles(text, catalogue), *read_measures(text, catalogue, now)):
+    for guess in (
+        *read_titles(text, catalogue),
+        *read_measures(text, catalogue, now, spoken=next(phrase.documents(), None) is not None),
+    ):
         if not any(overlap(guess.span, other.span) for other in guesses):
             guesses.append(guess)
     guesses += limiting_dates(scene, guesses)
@@ -137,6 +140,8 @@ def _by_value(scene: Scene, one: Mention) -> float:
         return 0.6 if one.field == "doc_type" else 0.8
     if one.field == "language" and scene.phrase.word(one.start - 1) == "in" and scene.phrase.is_document(one.start - 2):
         return 0.6
+    if one.field not in ("tags", "doc_type", "language") and scene.behind_noun(one):
+        return 0.8
     return 0.55 if one.field == "tags" and scene.topical(one) else 0.0
 
 
@@ -183,7 +188,7 @@ def _in_company(scene: Scene, scored: Sequence[tuple[float, Mention]]) -> list[t
 
 
 _JOIN = re.compile(
-    r"['’]?s?['’\"”]?\s*(?:,|,?\s*(?:and|or|nor|as\s+well\s+as|&|/|and\s*/\s*or)\s*)"
+    r"['’]?s?['’\"”]?\s*(?:,|,?\s*(?:and|or|nor|but\s+not|as\s+well\s+as|&|/|and\s*/\s*or)\s*)"
     r"\s*(?:by|from|the|also)?\s*(?:the\s+)?['‘\"“]?"
 )
 """What may stand between two values that belong together, quotation marks and prepositions of each included."""
@@ -200,7 +205,7 @@ def _linked(scene: Scene, first: Mention, second: Mention) -> str:
 
 def _negative(scene: Scene, one: Mention) -> bool:
     start = one.start
-    while start > 0 and scene.phrase.word(start - 1) in ("by", "from", "the", "in"):
+    while start > 0 and scene.phrase.word(start - 1) in ("by", "from", "the", "in", "tagged", "with", "about", "on"):
         start -= 1
     return scene.negated(start) or scene.negated(one.start)
 
@@ -224,9 +229,11 @@ def _guesses(scene: Scene, believed: Sequence[_Believed]) -> Iterator[Guess]:
 
 def _group_link(scene: Scene, first: _Believed, second: _Believed) -> str:
     """Return how two believed values of one field go together: several of a field that holds one are alternatives."""
+    if first.negative != second.negative:
+        return ""
     if link := _linked(scene, first.mention, second.mention):
         return link
-    alternatives = first.mention.field not in _LISTED and first.negative == second.negative
+    alternatives = first.mention.field not in _LISTED
     return "or" if alternatives else ""
 
 

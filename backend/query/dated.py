@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from backend.domain import And, Condition, Filter, Not, Or
@@ -17,11 +18,19 @@ _AUTHORED = 0.6
 
 def limiting_dates(scene: Scene, guesses: Sequence[Guess]) -> list[Guess]:
     free = [date for date in scene.dates if not any(overlap(date.span, guess.span) for guess in guesses)]
-    limiting = [date for date in free if _limits(scene, date, guesses)]
+    limiting: list[DateRange] = []
+    for date in free:
+        if _limits(scene, date, guesses) or (limiting and _joined(scene.phrase.text, limiting[-1], date)):
+            limiting.append(date)
     if len(limiting) > 1 and all(date.word in ("", "in") for date in limiting):
         span = (limiting[0].span[0], limiting[-1].span[1])
         return [Guess(Or(tuple(date.filter() for date in limiting)), span, CERTAINTY)]
     return [_date_guess(scene, date) for date in limiting]
+
+
+def _joined(text: str, before: DateRange, date: DateRange) -> bool:
+    """Whether nothing but "and", "or" or a comma stands between the two: "from 2019 or 2020"."""
+    return _JOIN.fullmatch(text[before.span[1] : date.span[0]]) is not None
 
 
 def _date_guess(scene: Scene, date: DateRange) -> Guess:
@@ -58,7 +67,8 @@ def _governed(scene: Scene, start: int, date: DateRange, guesses: Sequence[Guess
         return False
     word = phrase.word(at)
     if word in _DATING:
-        return word != "posts" or bool(date.word)
+        happened = word in _HAPPENING and scene.noun_before(at, 12) is None and not guesses
+        return not happened and (word != "posts" or bool(date.word))
     written = bool(set(phrase.words(at + 1, start)) & _DATING)
     named = _has_guess(phrase, at + 1, start, guesses)
     if word in _ASKED and not named and not set(phrase.words(at + 1, start)) & _DATING - _CHANGING:
@@ -129,6 +139,9 @@ _DATING = AUTHORING - {"say", "said", "says", "think", "thinks", "put", "posts"}
 )
 _LEADING = wordset("on about with of for in status topic type version tag tagged there")
 _CHANGING = wordset("made changed edited revised updated modified started opened closed came from accepted")
+_HAPPENING = wordset("started opened closed came made accepted rejected withdrawn submitted issued")
+"""Verbs that are said of shops and offers as well as of documents."""
+_JOIN = re.compile(r"\s*(?:,|,?\s*(?:and|or|but|as\s+well\s+as))\s*", re.IGNORECASE)
 _ASKED = wordset("what which that those all")
 _PASSED = wordset(
     "related that which were was are is have has been being we i they by from also first originally and or only "

@@ -44,7 +44,9 @@ _POINT = "|".join(
         rf"(?:the\s+)?(?:last|past|previous)\s+{_COUNT}\s+{_UNIT}s",
         rf"(?:the\s+)?(?:last|past|previous|this|current)\s+(?:calendar\s+)?{_UNIT}",
         rf"(?:{_COUNT}|an?)\s+{_UNIT}s?\s+ago",
+        rf"(?<=than )(?:{_COUNT}|an?|one)\s+{_UNIT}s?(?:\s+old)?",
         rf"(?:last|this)\s+(?:{'|'.join(_WEEKDAYS)})",
+        rf"(?<=from )(?:{'|'.join(_WEEKDAYS)})(?!\s+(?:to|until|till|through)\b)(?!\s*[-–—])",
         "today|yesterday",
     )
 )
@@ -61,7 +63,8 @@ _RANGE = re.compile(
     rf"(?P<low>{_POINT})\s+(?:to|through|until)\s+(?P<high>{_POINT})|"
     rf"(?:(?P<word>{_FROM}|{_AFTER}|{_BEFORE}|{_TO}|{_WITHIN})[\s-]+)?"
     rf"(?P<point>{_POINT})"
-    rf"(?:\s+(?P<onwards>(?:or|and)\s+(?:later|newer|after|afterwards)|onwards?|and\s+on)|\s+(?P<back>(?:or|and)\s+(?:earlier|older|before)))?)"
+    rf"(?:\s+(?:(?P<onwards>(?:or|and)\s+(?:later|newer|after|afterwards)|onwards?|and\s+on)|"
+    rf"(?P<back>(?:or|and)\s+(?:earlier|older|before)))(?!\s+(?:{_POINT})))?)"
     r"(?![\w])(?!-\w)(?!\.\d)",
     re.IGNORECASE,
 )
@@ -204,7 +207,7 @@ def _nearby(text: str, midnight: datetime) -> Moments | None:
     if text in ("today", "yesterday"):
         start = midnight - timedelta(days=text == "yesterday")
         return start, start + timedelta(days=1)
-    named = re.match(rf"(last|this) ({'|'.join(_WEEKDAYS)})$", text)
+    named = re.match(rf"(?:(last|this) )?({'|'.join(_WEEKDAYS)})$", text)
     if named is None:
         return None
     back = (midnight.weekday() - _WEEKDAYS.index(named[2])) % 7
@@ -216,6 +219,9 @@ def _counted(text: str, midnight: datetime, *, the: bool) -> Moments | None:
     if (ago := re.match(rf"({_COUNT}|an?) ({_UNIT})s? ago$", text)) is not None:
         start = _back(midnight, _number(ago[1]), ago[2])
         return start, _back(start, -1, ago[2]) if ago[2] != "day" else start + timedelta(days=1)
+    if (age := re.match(rf"({_COUNT}|an?|one) ({_UNIT})s?(?: old)?$", text)) is not None:
+        start = _back(midnight, _number(age[1]), age[2])
+        return start, start
     relative = re.match(rf"(last|past|previous|this|current) (?:({_COUNT}) )?({_UNIT})s?$", text)
     if relative is None:
         return None

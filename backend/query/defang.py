@@ -21,6 +21,22 @@ _OPENING = re.compile(r"<(?=[A-Za-z/!@#])")
 """What still could open a tag or a mention, though it is not closed."""
 _BROADCAST = re.compile(r"@(here|channel|everyone)\b", re.I)
 _WORD_JOINER = "\u2060"
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff"
+    "\uffa0\U000e0000-\U000e0fff]|(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f])"
+)
+"""What hides in a text, splits a word or turns its direction; joiners between letters that need them may stay."""
+_ENTITY = re.compile(r"&(?:lt|#0*60|#x0*3c);(?=[!@#])", re.I)
+DEFINITION = re.compile(r"^[ \t]*\[[^\]\n]+\]:[ \t]*\S.*$", re.MULTILINE)
+"""A reference link's address, which stands apart from its label."""
+_CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
+_BARE_ADDRESS = re.compile(
+    r"(?<![\w@`.-])(?:www\.)?(?:[a-z0-9](?:[a-z0-9-]{0,62})\.)+"
+    r"(?:com|net|org|io|dev|app|example|info|biz|co|me|ai|ru|cn|eu|de|uk|fr|xyz|top|site|online|link|click|zip|mov|ly)"
+    r"\b(?!`)(?:[:/?#][^\s<>`|)\]]*[^\s<>`|)\].,;:!?'\"*_])?",
+    re.I,
+)
+"""A host that clients make a link of though it has no scheme."""
 
 
 def defang(text: str) -> str:
@@ -33,10 +49,13 @@ def defang(text: str) -> str:
     while previous != text:
         previous = text
         text = _once(text)
-    return _OPENING.sub("‹", text)
+    parts = _CODE.split(_OPENING.sub("‹", text))
+    return "".join(part if at % 2 else _BARE_ADDRESS.sub(r"`\g<0>`", part) for at, part in enumerate(parts))
 
 
 def _once(text: str) -> str:
+    text = _ENTITY.sub("<", INVISIBLE.sub("", text))
+    text = DEFINITION.sub("", text)
     text = _IMAGE.sub(r"\1", text)
     text = _LINK.sub(r"\1", text)
     text = _REFERENCE.sub(r"\1", text)

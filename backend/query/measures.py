@@ -21,21 +21,24 @@ _BUILT_IN = frozenset({"published_at", "ingested_at", "title", "author", "source
 CERTAINTY = 0.85
 
 
-def read_measures(text: str, catalogue: Catalogue, now: datetime) -> Iterator[Guess]:
-    """Yield a guess for each comparison with a field of numbers or dates that the question calls by its name."""
+def read_measures(text: str, catalogue: Catalogue, now: datetime, *, spoken: bool = True) -> Iterator[Guess]:
+    """Yield a guess for each comparison with a field of numbers or dates that the question calls by its name. A bare
+    number counts only where documents are `spoken` of: "What is priority 1?" asks what that means."""
     for field, values in catalogue.values.items():
         if field in _BUILT_IN:
             continue
         name = re.escape(field).replace("_", r"[\s_-]").replace(r"\-", r"[\s_-]")
         if any(isinstance(value, float | int) for value in values):
-            yield from (Guess(found, span, CERTAINTY) for found, span in _numbers(text, field, name))
+            yield from (Guess(found, span, CERTAINTY) for found, span in _numbers(text, field, name, bare=spoken))
         elif any(as_instant(value) is not None for value in values):
             yield from (Guess(found, span, CERTAINTY) for found, span in _dates(text, field, name, now))
 
 
-def _numbers(text: str, field: str, name: str) -> Iterator[tuple[Filter, tuple[int, int]]]:
+def _numbers(text: str, field: str, name: str, *, bare: bool) -> Iterator[tuple[Filter, tuple[int, int]]]:
     pattern = rf"\b{name}s?\s*(?:is|are|was|of|:|=)?\s*(?P<how>{_LOWEST}|{_OVER}|{_UNDER}|{_MOST})?\s*{_NUMBER}"
     for match in re.finditer(pattern, text, re.IGNORECASE):
+        if not match["how"] and not bare:
+            continue
         number = float(match["number"].replace(",", "")) * _SCALES.get((match["scale"] or "").lower(), 1.0)
         yield _compared(field, number, match["how"]), match.span()
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from loguru import logger
 
 from backend.errors import LLMUnavailable
+from backend.query.words import content_words
+
+_MARKS = re.compile(r"\[[\d\s,–-]+\]")
+LIFTED_FROM = 0.6
+"""Share of a sentence's content words that its quotes must hold for a yes to make up for too low a score."""
 
 
 class SecondOpinion(Protocol):
@@ -16,6 +22,14 @@ class SecondOpinion(Protocol):
 
     async def supports(self, sentence: str, quotes: Sequence[str]) -> bool | None:
         """Return None where there is no clear answer. LLMUnavailable on failure; the caller owns the deadline."""
+
+
+def may_lift(sentence: str, quotes: Sequence[str]) -> bool:
+    """Whether a yes can make up for what the rules missed: only where the quotes hold most of the sentence's words. The
+    quotes may have been written to talk whoever judges them into a yes."""
+    words = content_words(_MARKS.sub("", sentence))
+    held = frozenset().union(*(content_words(quote) for quote in quotes))
+    return bool(words) and len(words & held) >= LIFTED_FROM * len(words)
 
 
 async def second_opinion(asked: SecondOpinion, sentence: str, quotes: Sequence[str], *, deadline: float) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,33 +26,23 @@ from backend.domain import (
     RunMetadata,
     Understood,
 )
-from backend.errors import BadInput, IndexUnavailable, LLMUnavailable, Unavailable
+from backend.errors import BadInput, IndexUnavailable, Unavailable
+from backend.metering import Meter, metered
 from backend.ports import Answerer, Compressor, Documents, Embedder, Index, Runs
-from backend.query.abstain import answerable
+from backend.query.abstain import answerable, certainty, closest, meant
+from backend.query.caching.answers import Answers
 from backend.query.compress import SentenceCompressor, ranked_evidence
 from backend.query.conflicts import find_conflicts
-from backend.query.generate import Drafted, drafted_sentences
-from backend.query.opinion import SecondOpinion, second_opinion
+from backend.query.knobs import Knobs as Knobs
+from backend.query.opinion import SecondOpinion
+from backend.query.planted import without_orders
 from backend.query.proposal import Reader
 from backend.query.retrieve import NO_EXTRAS, Extras, Retrieved, retrieve
+from backend.query.small_talk import small_talk
 from backend.query.story import Story
 from backend.query.tokens import estimate_tokens
 from backend.query.understand import Reading, read, relax
-from backend.query.verify import Support, copied_from, quoted, verify
-
-
-@dataclass(frozen=True, slots=True)
-class Knobs:
-    """What may be set of the story. `token_budget` is of the evidence; timeouts are in seconds, one per port;
-    `opinions` is how many second opinions one answer may ask for."""
-
-    token_budget: int = 1500
-    time_zone: str = "UTC"
-    search_timeout: float = 15.0
-    read_timeout: float = 4.0
-    draft_timeout: float = 60.0
-    opinion_timeout: float = 3.0
-    opinions: int = 4
+from backend.query.write import Writer
 
 
 def _now() -> datetime:
@@ -62,7 +52,8 @@ def _now() -> datetime:
 @dataclass(frozen=True)
 class Pipeline:
     """Answers questions. `answerers` are the configured ones, the default first: `Question.prompt` picks another by its
-    prompt. `extractive` answers where there are none, or where the LLM is down before its first word.
+    prompt. `extractive` answers where there are none, or where the LLM is down before its first word. `answers` are
+    those that were written before and are kept.
     """
 
     index: Index
@@ -75,6 +66,7 @@ class Pipeline:
     opinion: SecondOpinion | None = None
     compressor: Compressor = field(default_factory=SentenceCompressor)
     extras: Extras = NO_EXTRAS
+    answers: Answers = field(default_factory=Answers)
     knobs: Knobs = field(default_factory=Knobs)
     clock: Callable[[], datetime] = _now
 
@@ -85,12 +77,17 @@ class Pipeline:
     async def answer(self, question: Question, run_id: str) -> AsyncGenerator[Event, None]:
         """Tell the story of one question, from Began to Done; sentences leave as they are verified.
 
-        The run is recorded whatever happens, hanging up included (close the iterator to cancel the work).
+        The run is recorded whatever happens, hanging up included (close the iterator to cancel the work). What is only
+        small talk is replied to without a run: its `run_id` is "".
 
         Raises:
             FootnoteError: the story could not be told to its end; what was yielded before stands.
         """
-        story = Story(run_id=run_id, question=question, created_at=self.clock(), query=_unread(question))
+        if reply := small_talk(question.text):
+            for event in _chat(self._story(question, ""), reply):
+                yield event
+            return
+        story = self._story(question, run_id)
         try:
             async with aclosing(self._tell(story)) as events:
                 async for event in events:
@@ -105,7 +102,7 @@ class Pipeline:
     async def search(self, question: Question) -> tuple[Query, tuple[Evidence, ...], RunMetadata]:
         """Understand, retrieve and compress only. Every passage found is returned, as retrieval ranks them, at most
         `question.limit`; `text` is "" where compression kept nothing. Raises FootnoteError."""
-        story = Story(run_id="", question=question, created_at=self.clock(), query=_unread(question))
+        story = self._story(question, "")
         reading = await self._understand(story)
         await self._retrieve(story, reading)
         return story.query, ranked_evidence(story.found, story.evidence), story.measured()
@@ -120,9 +117,10 @@ class Pipeline:
         await self._retrieve(story, reading)
         yield Understood(story.query)
         yield Found(story.evidence)
+        await self._judge(story)
         if story.answerable:
             yield Began("generate")
-            async with aclosing(self._write(story, answerer)) as deltas:
+            async with aclosing(self.answers.told(story, answerer, lambda: self._write(story, answerer))) as deltas:
                 async for text in deltas:
                     yield Delta(text)
         if not story.answer:
@@ -135,7 +133,9 @@ class Pipeline:
             question = story.question
             catalogue = await self.documents.catalogue(question.team, question.audience)
             now = self.clock().astimezone(ZoneInfo(question.time_zone or self.knobs.time_zone))
-            reading = await read(question, catalogue, now, self.reader, deadline=self.knobs.read_timeout)
+            reader = self.reader if self.knobs.calls > 1 else None
+            with metered(story.meter):
+                reading = await read(question, catalogue, now, reader, deadline=self.knobs.read_timeout)
         story.query = reading.query
         return reading
 
@@ -147,29 +147,40 @@ class Pipeline:
             found = await self._search(story, reading)
         story.query, story.vectors = reading.query, found.vectors
         with story.timed("compress_ms"):
-            pool = (*found.passages, *found.neighbours)
-            story.found = found.passages
-            kept = await self.compressor.compress(
-                reading.query.text, found.vectors.sentence, pool, budget=self.knobs.token_budget
-            )
+            story.found = tuple(map(without_orders, found.passages))
+            pool = (*story.found, *map(without_orders, found.neighbours))
+            with metered(story.meter):
+                kept = await self.compressor.compress(
+                    reading.query.text, found.vectors.sentence, pool, budget=self.knobs.token_budget
+                )
             story.evidence = kept[: story.question.limit]
             story.conflicts = find_conflicts(story.evidence)
-            own = story.question.filter
-            story.answerable = answerable(reading.query, found.vectors.sentence, story.evidence, own=own)
         story.tokens_before = sum(estimate_tokens(passage.text) for passage in pool)
         story.tokens_after = sum(estimate_tokens(one.text) for one in story.evidence)
+
+    async def _judge(self, story: Story) -> None:
+        """Look at the nearest sentences on their own, to see whether an answer should be attempted, and of what."""
+        assert story.vectors is not None
+        vector = story.vectors.sentence
+        nearest = closest(story.query.text, vector, story.evidence)
+        with story.timed("embedding_ms"):
+            alone = await self.embedder.embed_sentences(nearest.sentences)
+        certain = certainty(nearest, vector, alone)
+        story.meant = meant(story.query, nearest.rivals)
+        story.answerable = not story.meant and answerable(story.query, nearest, certain, own=story.question.filter)
 
     async def _search(self, story: Story, reading: Reading) -> Retrieved:
         try:
             async with asyncio.timeout(self.knobs.search_timeout):
-                found = await retrieve(
-                    reading.query,
-                    self.index,
-                    self.embedder,
-                    limit=story.question.limit,
-                    budget=self.knobs.token_budget,
-                    extras=self.extras,
-                )
+                with metered(story.meter):
+                    found = await retrieve(
+                        reading.query,
+                        self.index,
+                        self.embedder,
+                        limit=story.question.limit,
+                        budget=self.knobs.token_budget,
+                        extras=self.extras,
+                    )
         except TimeoutError:
             raise IndexUnavailable("The search took too long; try again in a moment.") from None
         story.spend("embedding_ms", found.embedding_ms)
@@ -177,50 +188,21 @@ class Pipeline:
         return found
 
     async def _write(self, story: Story, answerer: Answerer) -> AsyncGenerator[str, None]:
-        """Yield what of the draft is verified; where the LLM is down before its first word, quote instead."""
+        """Yield what of the draft is verified, and time it."""
         began = perf_counter()
-        story.writes_with(answerer)
+        writer = Writer(self.embedder, self.extractive, self.opinion, self.knobs)
         try:
-            async with aclosing(self._verified(story, answerer)) as texts:
-                async for text in texts:
-                    yield text
-        except LLMUnavailable as error:
-            logger.bind(run_id=story.run_id, error=type(error).__name__).warning("llm unavailable")
-            if story.drafted or answerer is self.extractive:
-                raise
-            story.writes_with(self.extractive)
-            async with aclosing(self._verified(story, self.extractive)) as texts:
+            async with aclosing(writer.write(story, answerer)) as texts:
                 async for text in texts:
                     yield text
         finally:
             story.spend("generation_ms", (perf_counter() - began) * 1000 - story.times.get("verify_ms", 0.0))
 
-    async def _verified(self, story: Story, answerer: Answerer) -> AsyncGenerator[str, None]:
-        assert story.vectors is not None
-        draft = answerer.draft(story.question.text, story.query, story.vectors, story.evidence)
-        async with aclosing(_bounded(draft, self.knobs.draft_timeout)) as pieces:
-            async for drafted in drafted_sentences(pieces):
-                story.drafted = True
-                supports = await self._verify(story, drafted)
-                if supports:
-                    yield story.cite(drafted, supports)
-                else:
-                    story.dropped += 1
-
-    async def _verify(self, story: Story, drafted: Drafted) -> tuple[Support, ...]:
-        with story.timed("verify_ms"):
-            if copied_from(drafted, story.evidence):
-                return verify(drafted, None, story.evidence).shown
-            (vector,) = await self.embedder.embed_sentences([drafted.text])
-            verdict = verify(drafted, vector, story.evidence)
-            if not verdict.doubtful or self.opinion is None or story.opinions >= self.knobs.opinions:
-                return verdict.shown
-            story.opinions += 1
-            quotes = quoted(verdict.supports, story.evidence)
-            said = await second_opinion(self.opinion, drafted.text, quotes, deadline=self.knobs.opinion_timeout)
-            return verdict.shown if said is None else verdict.supports if said else ()
-
     # -------------------------------------------------------------------------------------------------- around it
+
+    def _story(self, question: Question, run_id: str) -> Story:
+        meter = Meter(allowed=self.knobs.calls)
+        return Story(run_id, question, self.clock(), _unread(question), meter=meter)
 
     def _answerer(self, question: Question) -> Answerer:
         """Return who writes. Without an LLM there are no prompts, so a prompt that is asked for does not apply."""
@@ -249,23 +231,8 @@ def _unread(question: Question) -> Query:
     return Query(question.text, question.team, question.audience, question.filter)
 
 
-async def _bounded(draft: AsyncIterator[str], seconds: float) -> AsyncGenerator[str, None]:
-    """Pass the pieces on, within a deadline for the whole draft; close the draft in any case.
-
-    Raises:
-        LLMUnavailable: the deadline passed.
-    """
-    ends = asyncio.get_running_loop().time() + seconds
-    try:
-        while True:
-            try:
-                async with asyncio.timeout_at(ends):
-                    piece = await anext(draft)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise LLMUnavailable("The model took too long.") from None
-            yield piece
-    finally:
-        if isinstance(draft, AsyncGenerator):
-            await draft.aclose()
+def _chat(story: Story, reply: str) -> Iterator[Event]:
+    story.model = "none"
+    yield Delta(story.said(reply))
+    yield Cited(())
+    yield Done(story.run("answered"))

@@ -59,12 +59,15 @@ class Relevance:
     total: Scores
 
     @property
+    def near(self) -> Scores:
+        """Return each sentence's score without its passage's rank, scaled to at most 1."""
+        near: Scores = self.cosine + np.float32(LEXICAL_WEIGHT) * self.lexical + np.float32(CHUNK_WEIGHT * self.chunk)
+        return near / np.float32(1 + LEXICAL_WEIGHT + CHUNK_WEIGHT)
+
+    @property
     def nearness(self) -> float:
-        """Return the best sentence's score without its passage's rank, scaled to at most 1."""
-        if not self.total.size:
-            return 0.0
-        best = float((self.cosine + np.float32(LEXICAL_WEIGHT) * self.lexical).max()) + CHUNK_WEIGHT * self.chunk
-        return best / (1 + LEXICAL_WEIGHT + CHUNK_WEIGHT)
+        """Return the best sentence's, 0 of nothing."""
+        return float(self.near.max()) if self.total.size else 0.0
 
     @property
     def best(self) -> float:

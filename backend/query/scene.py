@@ -185,7 +185,8 @@ class Scene:
         if called:
             return self._states(at - len(names[0]) + 1, one) or self._limits(at, one)
         following = self.phrase.words(one.end, one.end + 2)
-        led = self.phrase.word(one.start - 1) in ("with", "in", "of", "has", "have", "having")
+        leads = one.start - (2 if self.phrase.word(one.start - 1) == "the" else 1)
+        led = self.phrase.word(leads) in ("with", "in", "of", "for", "from", "has", "have", "having")
         return led and any(following[: len(name)] == name for name in names) and self.noun_before(one.start) is not None
 
     def _states(self, at: int, one: Mention) -> bool:
@@ -208,6 +209,15 @@ class Scene:
         if leads not in aimed:
             return leads in ("in", "of") and self.phrase.is_document(first - 2)
         return self.noun_before(first - 1, 3 if leads == "for" else 6) is not None
+
+    def behind_noun(self, one: Mention) -> bool:
+        """ "documents in review", "presentations from Acme": a value of several words, or a name behind "from"."""
+        if phrase_goes_on(self.phrase, one.end) or one.kind != "whole":
+            return False
+        if self.phrase.word(one.start - 1) == "from":
+            return self.is_name(one) and self.phrase.is_document(one.start - 2)
+        several = one.end - one.start > 1 and not self.phrase.parted(one.start)
+        return several and self.phrase.is_document(one.start - 1, ideas=False)
 
     def topical(self, one: Mention) -> bool:
         """ "PEPs on Packaging": a topic written as it is, after a noun that is looked for."""

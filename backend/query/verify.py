@@ -116,8 +116,9 @@ def quoted(supports: Sequence[Support], evidence: Sequence[Evidence]) -> list[st
 
 def copied_from(drafted: Drafted, evidence: Sequence[Evidence]) -> tuple[Support, ...]:
     """Return the first passage that holds the sentence, or every line of the block, word for word."""
-    wanted = _lines(drafted.text) if drafted.block else [_plain(drafted.text)]
+    lines = _lines(drafted.text) if drafted.block else [_plain(drafted.text)]
     for one in evidence:
+        wanted = [line for line in lines if not drafted.block or line != _plain(one.passage.lead)]
         own = {_plain(one.passage.text[start:end]): (start, end) for start, end in one.passage.sentences}
         places = [own.get(line) or _within(line, own) for line in wanted]
         found = [span for span in places if span is not None]
@@ -165,7 +166,7 @@ def judge(text: str, vector: Vector, passages: Sequence[Passage]) -> Judged:
     facts = disagreement(text, [one.text for one in sentences], about=about)
     rows = [passage.sentence_vectors[: len(passage.sentences)] for passage in passages]
     cosines = np.concatenate(rows) @ vector
-    known = frozenset().union(*(content_words(f"{passage.title} {passage.heading}") for passage in passages))
+    known = frozenset().union(*(content_words(f"{one.title} {one.heading} {one.lead}") for one in passages))
     quotes, covered = _quotes(words, cosines, passages, sentences)
     parts = (
         max(0.0, float(cosines.max())),
@@ -198,7 +199,7 @@ def _sentences(place: int, passage: Passage) -> list[_Sentence]:
 def _about(passage: Passage) -> str:
     """Return what is known of a passage besides its text: a sentence may name its document, author or date."""
     dated = f"{passage.published_at:%d %B %Y %m}" if passage.published_at else ""
-    return " ".join((passage.title, passage.heading, passage.author or "", passage.source, dated))
+    return " ".join((passage.title, passage.heading, passage.lead, passage.author or "", passage.source, dated))
 
 
 def _quotes(

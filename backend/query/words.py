@@ -68,15 +68,21 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] == "e" else word
 
 
+@lru_cache(maxsize=8_192)
+def _folded_words(text: str) -> tuple[str, ...]:
+    """Kept, because each check of a sentence begins with them."""
+    return tuple(WORD.findall(fold(text)))
+
+
 def tokens(text: str) -> list[str]:
     """Return the folded words of `text` in order."""
-    return [word.replace("’", "'").removesuffix("'s") for word in WORD.findall(fold(text))]
+    return [word.replace("’", "'").removesuffix("'s") for word in _folded_words(text)]
 
 
 @lru_cache(maxsize=16_384)
 def stems(text: str) -> frozenset[str]:
     """Return the stems of all words; kept, because each step of the story asks it of the same sentences."""
-    return frozenset(map(stem, WORD.findall(fold(text))))
+    return frozenset(map(stem, _folded_words(text)))
 
 
 @lru_cache(maxsize=8_192)

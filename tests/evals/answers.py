@@ -20,7 +20,7 @@ from backend.adapters.extractive import ExtractiveAnswerer
 from backend.adapters.minilm import MiniLM
 from backend.domain import Audience, Catalogue, Done, Evidence, Found, Passage, Question, Run, Turn, Vector
 from backend.evaluate.metrics import auroc, holds_answer, mean, median
-from backend.query.abstain import ANSWERED_FROM, confidence
+from backend.query.abstain import ANSWERED_FROM, certainty, closest
 from backend.query.pipeline import Pipeline
 from backend.query.words import MARKER
 from backend.sentences import sentences
@@ -42,7 +42,7 @@ SUPPORT = "clapnq"
 ABSTAIN = ("clapnq", "mtrag_un", "enterprise_rag_bench", "workplace", "tts_handbook")
 SETS = ("tts_handbook", "anthropic_docs", SPANS, SUPPORT, "mtrag_un", "enterprise_rag_bench", "workplace")
 NAIVE = 3
-CURVE = (0.3, 0.35, 0.38, ANSWERED_FROM, 0.44, 0.47, 0.5, 0.55)
+CURVE = (0.3, 0.35, 0.4, ANSWERED_FROM, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Told:
     shown: tuple[str, ...]
     naive: tuple[str, ...]
     confidence: float
+    nearness: float
     cosine: float
 
     @property
@@ -101,12 +102,14 @@ async def _told(pipeline: Pipeline, embedder: MiniLM, case: Case, history: tuple
     (done,) = [event for event in events if isinstance(event, Done)]
     vector = (await embedder.embed_query(done.run.query.text)).sentence
     naive, cosine = _nearest(found.evidence, vector)
+    nearest = closest(done.run.query.text, vector, found.evidence)
     return Told(
         case=case,
         run=done.run,
         shown=tuple(_sentences(done.run)),
         naive=naive,
-        confidence=confidence(done.run.query.text, vector, found.evidence),
+        confidence=certainty(nearest, vector, await embedder.embed_sentences(nearest.sentences)),
+        nearness=nearest.nearness,
         cosine=cosine,
     )
 
@@ -260,14 +263,16 @@ def _support(told: Sequence[Told]) -> Table:
 
 def _ranked(told: dict[str, list[Told]]) -> Table:
     table = Table(
-        *("set", "AUROC", "nearest sentence", "unanswerable refused where .10 of answerable are"),
-        title="Abstain: does confidence rank answerable above unanswerable?",
+        *("set", "certainty", "nearness alone", "nearest sentence"),
+        title="Abstain: AUROC / unanswerable refused where .10 of the answerable are",
     )
-    for name, all_told in told.items():
+    together = [one for all_told in told.values() for one in all_told]
+    for name, all_told in {**told, "together, by one threshold": together}.items():
         labels = [one.case.answerable for one in all_told]
-        scores = [one.confidence for one in all_told]
-        naive = auroc([one.cosine for one in all_told], labels)
-        table.add_row(name, f"{auroc(scores, labels):.3f}", f"{naive:.3f}", f"{refused_at(scores, labels, 0.1):.2f}")
+        ways = ([getattr(one, way) for one in all_told] for way in ("confidence", "nearness", "cosine"))
+        table.add_row(
+            name, *(f"{auroc(scores, labels):.3f} / {refused_at(scores, labels, 0.1):.2f}" for scores in ways)
+        )
     return table
 
 
@@ -295,4 +300,11 @@ def _point(told: Sequence[Told], least: float) -> str:
 
 def thresholds() -> dict[str, float]:
     """Return floors (`refused` is a ceiling) for the sets of the quick test, a little off what was measured."""
-    return {"clapnq AUROC": 0.87, "clapnq recall": 0.65, "clapnq precision": 0.45, "xquad exact": 0.88, "refused": 0.15}
+    return {
+        "clapnq AUROC": 0.86,
+        "clapnq declined": 0.55,
+        "clapnq recall": 0.65,
+        "clapnq precision": 0.45,
+        "xquad exact": 0.85,
+        "refused": 0.13,
+    }

@@ -8,12 +8,14 @@ import hashlib
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from backend.sentences import sentence_spans
 TEAM = "eval"
 WINDOW = 190
 """Words of a chunk, where the yardstick asks for plain windows."""
+SECONDS_BETWEEN_NOTES = 15
 
 
 def evals_folder() -> Path:
@@ -33,9 +36,15 @@ def evals_folder() -> Path:
     return Path(os.environ.get("FOOTNOTE_EVALS", "../shared/evals"))
 
 
+def note(text: str) -> None:
+    """Say beside the tables what is going on: a first run embeds for minutes."""
+    print(text, file=sys.stderr, flush=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question with what is known to be right; `stale` are documents that others have superseded."""
+    """One question with what is known to be right; `stale` are documents that others have superseded, and `timely` is
+    a question that only the version of its time answers."""
 
     qid: str
     question: str
@@ -43,6 +52,7 @@ class Case:
     gold: tuple[str, ...]
     answerable: bool = True
     stale: tuple[str, ...] = ()
+    timely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,7 @@ def _case(row: dict[str, object]) -> Case:
         gold=tuple(str(one) for one in _many(row.get("gold_doc_ids"))),
         answerable=bool(row.get("answerable", True)),
         stale=tuple(str(one) for one in _many(row.get("stale_doc_ids"))),
+        timely=row.get("kind") in ("recency_conflict", "temporal"),
     )
 
 
@@ -145,12 +156,26 @@ async def embed_sources(
     """Embed the documents, or read their vectors from `cache`."""
     path = cache / f"{_key(sources, chunks, embedder)}.npz"
     if not path.exists():
-        vectors: list[list[ChunkVectors]] = []
-        for source, own in zip(sources, chunks, strict=True):
-            vectors.append(await embedder.embed_chunks(source.title, own))
-        await asyncio.to_thread(_save, path, [one for document in vectors for one in document])
+        await asyncio.to_thread(_save, path, await _embed(sources, chunks, embedder))
     loaded = iter(await asyncio.to_thread(_load, path))
     return [_indexed(source, own, [next(loaded) for _ in own]) for source, own in zip(sources, chunks, strict=True)]
+
+
+async def _embed(
+    sources: Sequence[Source], chunks: Sequence[Sequence[Chunk]], embedder: Embedder
+) -> list[ChunkVectors]:
+    """Return the vectors of all chunks in order, saying how far it is."""
+    count, began = sum(map(len, chunks)), perf_counter()
+    note(f"embedding {count:,} chunks of {len(sources):,} documents ({sources[0].document_id} …), this once")
+    vectors: list[ChunkVectors] = []
+    told = began
+    for source, own in zip(sources, chunks, strict=True):
+        vectors += await embedder.embed_chunks(source.title, own)
+        if perf_counter() - told > SECONDS_BETWEEN_NOTES:
+            told = perf_counter()
+            note(f"  {len(vectors) / count:.0%} after {told - began:.0f} s")
+    note(f"  embedded in {perf_counter() - began:.0f} s")
+    return vectors
 
 
 @asynccontextmanager

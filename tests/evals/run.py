@@ -1,7 +1,8 @@
 """python -m tests.evals.run [SET…]: one table per step of the story, our figures beside the naive and the published.
 
 Each step's module says which labelled sets it can measure (`SETS`) and measures them (`report`). The sets are read from
-FOOTNOTE_EVALS; embeddings are cached in `<data>/evals/`. Everything is in process and without an LLM.
+FOOTNOTE_EVALS; embeddings are cached in `<data>/evals/`. Everything is in process and without an LLM. Tables go to
+standard output; what is being done, and the seconds that it took, to standard error as well.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Protocol, cast
 
 from loguru import logger
@@ -22,7 +23,20 @@ from rich.table import Table
 from backend.adapters.minilm import MiniLM
 from backend.settings import Settings, load_settings
 
-STEPS = ("understand", "retrieve", "compress", "verify", "answers")
+STEPS = (
+    "ingest_gold",
+    "bad_inputs",
+    "splitting",
+    "understand",
+    "retrieve",
+    "compress",
+    "verify",
+    "answers",
+    "faults",
+    "injections",
+    "cache",
+    "audience",
+)
 """Modules beside this one, in the order of the story."""
 
 
@@ -49,7 +63,7 @@ def unknown(names: Sequence[str]) -> list[str]:
 
 async def main(names: Sequence[str], settings: Settings) -> None:
     """Measure the named sets, or all, and print each step's tables as soon as they are there."""
-    cache, console = settings.data_dir / "evals", Console(width=160)
+    cache, console, began = settings.data_dir / "evals", Console(width=160), perf_counter()
     embedder = await asyncio.to_thread(MiniLM.open, settings.model_dir, cache, settings.embedding_threads)
     try:
         for step in steps():
@@ -58,13 +72,15 @@ async def main(names: Sequence[str], settings: Settings) -> None:
                 await _print(step, wanted, embedder, cache, console)
     finally:
         embedder.close()
+    console.print(f"{perf_counter() - began:.0f} s in all, {process_time():.0f} s of processor time", style="dim")
 
 
 async def _print(step: Step, names: Sequence[str], embedder: MiniLM, cache: Path, console: Console) -> None:
-    began = perf_counter()
+    began, busy = perf_counter(), process_time()
     for table in await step.report(names, embedder, cache):
         console.print(table)
-    console.print(f"{perf_counter() - began:.0f} s\n", style="dim")
+    took = f"{perf_counter() - began:.0f} s, {process_time() - busy:.0f} s of processor time"
+    console.print(f"{', '.join(names)}: {took}\n", style="dim")
 
 
 if __name__ == "__main__":

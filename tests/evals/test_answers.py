@@ -36,6 +36,7 @@ async def test_what_cannot_be_answered_is_told_and_support_is_shown(embedder: Mi
     told, floors = await tell(SUPPORT, embedder, cache), thresholds()
     assert auroc([one.confidence for one in told], [one.case.answerable for one in told]) >= floors["clapnq AUROC"]
     assert mean([not one.answered for one in told if one.case.answerable]) <= floors["refused"]
+    assert mean([not one.answered for one in told if not one.case.answerable]) >= floors["clapnq declined"]
     recall, precision, _ = support_figures(told, support_of(SUPPORT))
     assert recall >= floors["clapnq recall"]
     assert precision >= floors["clapnq precision"]

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.eval,
     pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
 ]
-NAMES = ("anthropic_docs", "xquad_en", "workplace", "wixqa_sample")
+NAMES = ("anthropic_docs", "workplace", "xquad_en")
 SAMPLE = 60
 
 
@@ -45,6 +45,6 @@ async def test_retrieval_leads_plain_rrf_and_keeps_its_floors(embedder: MiniLM) 
     alone = {corpus.name: (await measure([corpus], embedder))[corpus.name] for corpus in corpora}
     for name, found in alone.items():
         assert found["ours"].ndcg >= thresholds()[name], name
-    assert alone["workplace"]["ours"].stale == 0
+    assert alone["workplace"]["ours"].valid == 1
     _no_worse_anywhere_and_better_on_average(alone)
     _no_worse_anywhere_and_better_on_average(await measure(corpora, embedder))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend.domain import Evidence, Passage
 from backend.query.bearing import bear
-from backend.query.compress import SentenceCompressor, compress, ranked_evidence
+from backend.query.compress import SentenceCompressor, compress, kept_text, ranked_evidence, support_of
 from backend.query.occurrences import occurrences
 from backend.query.tokens import estimate_tokens, span_tokens
 from backend.query.words import content_words, stems
@@ -55,6 +55,16 @@ def test_most_of_what_is_found_is_left_out_whatever_the_budget() -> None:
     passages = [passage_of(f"Parental leave rule {n}: {LONG}", chunk_id=str(n)) for n in range(8)]
     before = sum(estimate_tokens(passage.text) for passage in passages)
     assert sum(estimate_tokens(one.text) for one in kept(QUESTION, *passages, budget=100_000)) <= 0.41 * before
+
+
+def test_rows_of_a_table_that_began_in_another_chunk_have_its_header_before_them() -> None:
+    lead = "| Office | Badge day |"
+    rows = replace(passage_of("| Berlin | Monday |\n| Paris | Tuesday |\nThe canteen is closed in May."), lead=lead)
+    assert kept_text(rows, [1]) == f"{lead}\n| Paris | Tuesday |"
+    assert kept_text(rows, [2]) == "The canteen is closed in May."
+    assert [support_of(rows, index) for index in range(3)] == [(), (), ()]
+    (evidence,) = kept("On which badge day is the Paris office?", rows)
+    assert evidence.text.startswith(f"{lead}\n|")
 
 
 def test_nothing_found_is_no_evidence() -> None:

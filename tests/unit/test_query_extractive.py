@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,6 +36,18 @@ def test_a_list_comes_with_its_introduction_and_all_its_items() -> None:
 def test_a_table_row_comes_with_its_header() -> None:
     text = "| Office | Badge day |\n|---|---|\n| Berlin | Monday |\n| Paris | Tuesday |"
     assert _answer("On which badge day is the Paris office?", text).startswith("| Office | Badge day |\n|---|---|\n")
+
+
+def test_a_row_of_a_table_that_began_in_another_chunk_has_its_header_and_is_verified_with_it() -> None:
+    (whole,) = evidence_of("| Berlin | Monday |\n| Paris | Tuesday |")
+    evidence = (replace(whole, passage=replace(whole.passage, lead="| Office | Badge day |")),)
+    vector = vector_of("On which badge day is the Paris office?")
+    answer = "".join(write(choose("On which badge day is the Paris office?", QueryVectors(vector, vector), evidence)))
+    assert answer.startswith("| Office | Badge day |\n|---|---|\n")
+    assert "| Paris | Tuesday |" in answer
+    (drafted,), _ = cut_sentences(answer)
+    (support,) = verify(drafted, None, evidence).shown
+    assert "Paris" in evidence[0].passage.text[slice(*support.quote)]
 
 
 def test_a_sentence_that_leans_on_the_one_before_brings_it_along() -> None:

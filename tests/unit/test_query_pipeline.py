@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,16 +16,20 @@ from backend.domain import (
     Delta,
     Done,
     Event,
+    Evidence,
     Found,
     Metadata,
+    Query,
+    QueryVectors,
     Question,
     Run,
     Understood,
     Visibility,
 )
-from backend.errors import BadInput, DatabaseUnavailable, IndexUnavailable, LLMUnavailable
+from backend.errors import BadInput, DatabaseUnavailable, IndexUnavailable, LLMInterrupted, LLMUnavailable
 from backend.ports import Answerer
 from backend.query.pipeline import Knobs, Pipeline
+from backend.query.story import INTERRUPTED
 from tests.fakes.embedder import HashEmbedder
 from tests.fakes.index import FakeIndex
 from tests.fakes.state import FakeDocuments, FakeRuns
@@ -141,15 +145,41 @@ async def _collect(pipeline: Pipeline, events: list[Event]) -> None:
         events.append(event)
 
 
-async def test_an_llm_that_fails_midway_ends_the_story_as_failed() -> None:
+async def test_an_answer_whose_llm_fails_midway_ends_honestly_with_what_is_verified() -> None:
     runs = FakeRuns()
     pieces = ["KeePassXC is the recommended password manager [1]. It can be installed "]
     llm = ScriptedAnswerer(pieces, fault=LLMUnavailable("down"), after=1)
     events: list[Event] = []
-    with pytest.raises(LLMUnavailable):
-        await _collect(await _pipeline(llm, runs=runs), events)
-    assert isinstance(events[-1], Delta)
-    assert (runs.rows["r1"].outcome, runs.rows["r1"].error) == ("failed", "LLMUnavailable")
+    await _collect(await _pipeline(llm, runs=runs), events)
+    assert isinstance(events[-1], Done)
+    run = runs.rows["r1"]
+    assert run.answer == f"KeePassXC is the recommended password manager [1].\n\n{INTERRUPTED}"
+    assert (run.outcome, run.metadata.degraded, len(run.citations)) == ("answered", "interrupted", 1)
+
+
+async def test_an_answer_that_breaks_off_before_anything_is_shown_is_begun_anew() -> None:
+    llm = _Broken(["KeePassXC is the recomm", "ended password manager [1]. And it is "], fails=1)
+    run = _run(await _tell(await _pipeline(llm)))
+    assert run.answer == "KeePassXC is the recommended password manager [1]."
+    assert (run.metadata.model, run.metadata.degraded) == ("scripted", "")
+    run = _run(await _tell(await _pipeline(_Broken(["KeePassXC is"], fails=99))))
+    assert (run.metadata.model, run.metadata.degraded, run.outcome) == ("extractive", "quoted", "answered")
+
+
+@dataclass
+class _Broken(ScriptedAnswerer):
+    """Breaks off after its first piece, as often as `fails` says."""
+
+    fails: int = 0
+
+    async def draft(
+        self, question: str, query: Query, vectors: QueryVectors, evidence: Sequence[Evidence]
+    ) -> AsyncIterator[str]:
+        self.fails -= 1
+        yield self.pieces[0]
+        if self.fails >= 0:
+            raise LLMInterrupted("broke off")
+        yield self.pieces[1]
 
 
 async def test_a_draft_that_never_ends_is_cut_at_its_deadline() -> None:
@@ -233,9 +263,11 @@ async def test_a_second_opinion_decides_on_a_doubtful_sentence(says: bool | None
 
 async def test_second_opinions_are_asked_for_doubtful_sentences_only_and_at_most_a_few() -> None:
     opinion = _Opinion(True)
-    doubtful = ["The manager that staff should pick for a password is KeePassXC [1]. "] * 9
+    said = ("The", "This", "That", "Any", "Each", "Some", "Such", "Every", "What")
+    doubtful = [f"{one} manager that staff should pick for a password is KeePassXC [1]. " for one in said]
     sure = ["KeePassXC is the recommended password manager [1]. ", "It costs 40 euros [1]. "]
-    await _tell(replace(await _pipeline(ScriptedAnswerer([*sure, *doubtful])), opinion=opinion))
+    asked = replace(await _pipeline(ScriptedAnswerer([*sure, *doubtful])), opinion=opinion)
+    await _tell(asked)
     assert len(opinion.asked) == Knobs().opinions
 
 

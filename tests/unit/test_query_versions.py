@@ -51,6 +51,23 @@ def test_a_question_about_the_history_leaves_the_order_to_relevance() -> None:
     assert order("How has the rule on office days changed over the years?", VERSIONS) == ["middle", "new", "old"]
 
 
+@pytest.mark.parametrize(
+    ("question", "history"),
+    [
+        ("How did the office days change?", True),
+        ("What has changed about office days?", True),
+        ("How many days did we use to have, and what used to be the rule?", True),
+        ("What do both versions of the office policy say?", True),
+        ("How many days must employees be in the office compared to contractors?", False),
+        ("Office versus home: how many days, and how do they differ?", False),
+        ("How long does it take to change my office days?", False),
+        ("Which form is used to ask for more days in the office?", False),
+    ],
+)
+def test_comparing_and_changing_is_not_history(question: str, history: bool) -> None:
+    assert (order(question, VERSIONS)[0] == "middle") == history
+
+
 def test_a_newer_version_that_hardly_bears_on_the_question_does_not_rise() -> None:
     assert order(QUESTION, [VERSIONS[0], replace(VERSIONS[1], score=0.4)]) == ["middle", "new"]
 
