@@ -5,7 +5,8 @@
     version: 1
     purpose: One line, for people.
     variables: [question, sources]
-    max_tokens: 700        # optional
+    max_tokens: 700        # optional: the model's parameter
+    notes: Why it is so.   # optional, for people
     ---
     # system
     What the model is and must do.
@@ -56,6 +57,7 @@ class _FrontMatter(BaseModel):
     purpose: str = Field(min_length=1)
     variables: list[str]
     max_tokens: int = Field(default=MAX_TOKENS, ge=1)
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,12 @@ class Prompt:
     max_tokens: int
     hash: str
     _messages: tuple[tuple[Role, Template], ...] = field(repr=False)
+    notes: str = ""
+
+    def render_with(self, known: Mapping[str, object]) -> list[ChatMessage]:
+        """Return the conversation to send, of what is known the variables that this version uses: versions of one
+        prompt may differ in them. PromptError if one is missing."""
+        return self.render(**{name: value for name, value in known.items() if name in self.variables})
 
     def render(self, **variables: object) -> list[ChatMessage]:
         """Return the conversation to send. PromptError unless exactly the declared variables are given."""
@@ -85,6 +93,16 @@ class Prompts:
     """Every prompt, by id."""
 
     _by_id: Mapping[str, Prompt]
+    _current: Mapping[str, str] = field(default_factory=dict)
+
+    def choosing(self, current: Mapping[str, str]) -> Prompts:
+        """Return the same prompts, of which these ids, by name, are current. BadInput where there is no such prompt."""
+        return Prompts(self._by_id, {name: self.get(id).id for name, id in current.items()})
+
+    def current(self, name: str) -> Prompt:
+        """Return the current version of a prompt, the newest where none was chosen. BadInput for an unknown name."""
+        versions = [id for id in self.ids() if id.startswith(f"{name}@")]
+        return self.get(self._current.get(name) or (versions[-1] if versions else name))
 
     def get(self, prompt_id: str) -> Prompt:
         """Raise BadInput, naming what there is, if there is no such prompt: callers may ask for one by name."""
@@ -136,6 +154,7 @@ def parse_prompt(content: str, name: str, version: str) -> Prompt:
         max_tokens=front.max_tokens,
         hash=hashlib.sha256(content.encode()).hexdigest(),
         _messages=messages,
+        notes=front.notes.strip(),
     )
 
 
