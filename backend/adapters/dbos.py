@@ -1,9 +1,8 @@
 """Durable ingestion on DBOS: what is enqueued runs to its end, through crashes and upgrades.
 
-Three queues. `collect` discovers what a collection consists of, and enqueues that. `ingest` loads and prepares
-documents, a few at once in each process. `write` commits what is staged, one at a time over all processes, because the
-index has one writer; a commit takes along whatever else is staged here. DBOS's own tables hold names and blob keys,
-never text or vectors.
+Two queues. `collect` discovers what a collection consists of, and enqueues that. `ingest` brings documents in, several
+at once: each is one workflow without recorded steps, because all of it may be repeated and a record of every step costs
+as much as embedding a page. DBOS's own tables hold names, never text or vectors.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import ParamSpec, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
@@ -24,19 +25,24 @@ from dbos import error as dbos_error
 from loguru import logger
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from backend.domain import Collection
 from backend.errors import DatabaseUnavailable, FootnoteError
 from backend.ingest.collection import Collector
-from backend.ingest.pipeline import Ingest, Staged, worth_retry
+from backend.ingest.figures import failure_of
+from backend.ingest.group import GroupCommit
+from backend.ingest.pipeline import Ingest, Loaded, worth_retry
+from backend.ingest.twins import Prepared
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 APPLICATION = "footnote-backend"
-WORKFLOWS = "1"
+WORKFLOWS = "2"
 """Version of the workflows below. Work is resumed only by the version that began it: it changes only if the order of
-steps does, and never with a release."""
+recorded steps does, and never with a release. What another version left is dropped at start: the records of documents
+and collections say what is to be done, and it is begun anew."""
 EXECUTOR = "local"
 """One name for this machine's process, so that after a crash the next one takes up its work."""
 MAX_STARTS = 25
@@ -45,8 +51,12 @@ COLLECT = "collect"
 COLLECT_POLL = 1.0
 """Seconds between looks at the queue of collections: nobody waits for their first second."""
 MAX_COLLECT_STARTS = 5
-MAX_BATCH = 16
-"""Documents in one commit; each may hold some megabytes of vectors."""
+IN_FLIGHT = 48
+"""Documents that are under way, most of them waiting to be committed together; this bounds what memory holds."""
+AT_HAND = 6
+"""Documents per worker that are between being loaded and being embedded, so that the embedder never waits."""
+HEAVY = 1_000_000
+"""Bytes from which on a document counts as heavy: of those only as many as there are workers are prepared at once."""
 MAX_THREADS = 32
 """Threads for blocking calls, as many as asyncio's own pool has at most."""
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -61,7 +71,7 @@ Work = tuple[str, str, str]
 class Pace:
     """How eager the queue is. `poll` and `retry` in seconds; a retry waits twice as long each time.
 
-    Two queues polled five times a second cost an idle process about 3 % of a core; ten times, 5 to 7 %.
+    A queue polled five times a second costs an idle process one to two percent of a core.
     """
 
     poll: float = 0.2
@@ -80,8 +90,14 @@ class DbosIngestQueue:
     ingest: Ingest
     pace: Pace
     dbos: DBOS
+    group: GroupCommit
+    at_hand: asyncio.Semaphore
+    heavy: asyncio.Semaphore
     collector: Collector | None = None
-    staged: dict[Work, Staged] = field(default_factory=dict)
+    under_way: set[Work] = field(default_factory=set)
+    enqueued: dict[Work, float] = field(default_factory=dict)
+    """When work that has not begun was enqueued by this process."""
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
     workflows: dict[str, Callable[..., Coroutine[None, None, None]]] = field(default_factory=dict)
 
     @classmethod
@@ -98,7 +114,7 @@ class DbosIngestQueue:
 
         Args:
             url: DBOS's own database, `sqlite:///path` or `postgresql://…`; it is made and migrated.
-            workers: how many documents are prepared at once.
+            workers: how many documents are extracted at once.
 
         Raises:
             DatabaseUnavailable: the database cannot be opened.
@@ -106,11 +122,14 @@ class DbosIngestQueue:
         _listen_quietly()
         try:
             await asyncio.to_thread(_prepare_sqlite, url)
-            queue = cls(ingest, pace, DBOS(config=_config(url)), collector)
+            under_way: set[Work] = set()
+            group = GroupCommit(ingest.commit, more=lambda waiting: len(under_way) > waiting)
+            at_hand, heavy = asyncio.Semaphore(AT_HAND * workers), asyncio.Semaphore(workers)
+            queue = cls(ingest, pace, DBOS(config=_config(url)), group, at_hand, heavy, collector, under_way)
             queue._register()
             DBOS.launch()
-            await DBOS.register_queue_async("ingest", worker_concurrency=workers, polling_interval_sec=pace.poll)
-            await DBOS.register_queue_async("write", global_concurrency=1, polling_interval_sec=pace.poll)
+            await _drop_other_versions()
+            await DBOS.register_queue_async("ingest", worker_concurrency=IN_FLIGHT, polling_interval_sec=pace.poll)
             if collector is not None:
                 poll = max(pace.poll, min(COLLECT_POLL, pace.poll * 5))
                 await DBOS.register_queue_async(COLLECT, worker_concurrency=2, polling_interval_sec=poll)
@@ -122,9 +141,11 @@ class DbosIngestQueue:
 
     async def close(self) -> None:
         """Stop; what is under way stays recorded and is taken up by the next start."""
+        self.closing.set()
         await _shut_down(self.dbos)
 
     async def enqueue(self, team: str, document_id: str, attempt: str) -> None:
+        self.enqueued.setdefault((team, document_id, attempt), monotonic())
         with SetWorkflowID(_name((team, document_id, attempt))):
             await _translated(
                 DBOS.enqueue_workflow_async("ingest", self.workflows["ingest"], team, document_id, attempt)
@@ -138,9 +159,7 @@ class DbosIngestQueue:
             )
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
-        name = _name((team, document_id, attempt))
-        await self._ended(name)
-        await self._ended(f"{name}/write")
+        await self._ended(_name((team, document_id, attempt)))
 
     async def depth(self) -> int:
         running = await _translated(
@@ -148,12 +167,19 @@ class DbosIngestQueue:
         )
         return len(running)
 
+    async def oldest(self) -> datetime | None:
+        listed = DBOS.list_workflows_async(
+            status=RUNNING, name=list(self.workflows), limit=1, load_input=False, load_output=False
+        )
+        created = next((one.created_at for one in await _translated(listed) if one.created_at), None)
+        return datetime.fromtimestamp(created / 1000, UTC) if created else None
+
     # ------------------------------------------------------------------------------------------------- the workflows
 
     def _register(self) -> None:
         """Decorate here and not at import: the workflows belong to this queue."""
-        for name, function in (("ingest", self._prepare), ("write", self._write)):
-            self.workflows[name] = DBOS.workflow(name=name, max_recovery_attempts=MAX_STARTS)(_function(function))
+        workflow = DBOS.workflow(name="ingest", max_recovery_attempts=MAX_STARTS)
+        self.workflows["ingest"] = workflow(_function(self._ingest))
         if self.collector is not None:
             discover = partial(self._collect, self.collector)
             workflow = DBOS.workflow(name=COLLECT, max_recovery_attempts=MAX_COLLECT_STARTS)
@@ -173,52 +199,49 @@ class DbosIngestQueue:
         for document_id, document_attempt in found:
             await self.enqueue(team, document_id, document_attempt)
 
-    async def _prepare(self, team: str, document_id: str, attempt: str) -> None:
-        """Load and prepare, then hand over to the writer. The order of steps is what WORKFLOWS names."""
+    async def _ingest(self, team: str, document_id: str, attempt: str) -> None:
+        """Bring a document in. Repeating this after a crash does no work twice: once written, an attempt is over."""
         work = (team, document_id, attempt)
-        blob = staged = None
+        began = self.enqueued.pop(work, monotonic())
+        self.under_way.add(work)
         try:
-            blob = await self._step("load", self.ingest.load, *work)
-            if blob:
-                staged = await self._step("prepare", self.ingest.prepare, *work, blob)
+            await self._bring_in(work)
+            self.ingest.figures.ingested(monotonic() - began)
         except Exception as error:
+            if self.closing.is_set():  # What goes wrong because we end says nothing of the document.
+                raise asyncio.CancelledError from error
             await self._fail(work, error)
             if not _expected(error):
                 raise
-        if staged:
-            self.staged[work] = Staged(*work, staged)
-            with SetWorkflowID(f"{_name(work)}/write"):
-                await DBOS.enqueue_workflow_async("write", self.workflows["write"], *work, staged)
-        if blob:
-            await self._step("discard", self.ingest.discard, team, document_id, [blob])
+        finally:
+            self.under_way.discard(work)
+            await self.group.look()
 
-    async def _write(self, team: str, document_id: str, attempt: str, key: str) -> None:
-        """Commit one staged document; a superseded or already committed one is a step that does nothing."""
-        work = (team, document_id, attempt)
-        try:
-            await self._step("commit", self._commit, Staged(team, document_id, attempt, key))
-        except Exception as error:
-            await self._fail(work, error)
-            if not _expected(error):
-                raise
-        await self._step("discard", self.ingest.discard, team, document_id, [key])
+    async def _bring_in(self, work: Work) -> None:
+        async with self.at_hand:
+            loaded = await self._tried(self.ingest.load, *work)
+            prepared = await self._prepare(loaded) if loaded else None
+        if prepared:
+            await self._tried(self.group, prepared)
 
-    async def _commit(self, own: Staged) -> None:
-        """Commit with whatever else is staged; if that fails, alone, so that one document cannot hold up the others."""
-        mine = (own.team, own.document_id, own.attempt)
-        self.staged.pop(mine, None)
-        others = [self.staged.pop(work) for work in list(self.staged)[: MAX_BATCH - 1]]
-        try:
-            await self.ingest.commit([own, *others])
-        except FootnoteError:
-            if not others:
-                raise
-            await self.ingest.commit([own])
+    async def _prepare(self, loaded: Loaded) -> Prepared | None:
+        async with self.heavy if len(loaded.fetched.content) >= HEAVY else nullcontext():
+            return await self._tried(self.ingest.prepare, loaded)
 
     async def _fail(self, work: Work, error: Exception) -> None:
-        reason = _reason(error)
         logger.bind(document_id=work[1], attempt=work[2], error=type(error).__name__).warning("ingestion gave up")
-        await self._step("fail", self.ingest.fail, *work, reason)
+        self.ingest.figures.ingest_failed(failure_of(error))
+        await self._tried(self.ingest.fail, *work, _reason(error))
+
+    async def _tried(self, function: Callable[P, Coroutine[None, None, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call it, and again after a growing pause where another try may help; raise what the last one raised."""
+        tries = AsyncRetrying(
+            stop=stop_after_attempt(self.pace.attempts),
+            wait=wait_exponential(multiplier=self.pace.retry),
+            retry=retry_if_exception(worth_retry),
+            reraise=True,
+        )
+        return await tries(function, *args, **kwargs)
 
     async def _step(
         self, name: str, function: Callable[P, Coroutine[None, None, T]], *args: P.args, **kwargs: P.kwargs
@@ -269,7 +292,7 @@ def _name(work: Work) -> str:
 
 
 def _work(name: str) -> Work:
-    team, _, rest = name.removesuffix("/write").partition("/")
+    team, _, rest = name.partition("/")
     document_id, _, attempt = rest.rpartition("/")
     return team, document_id, attempt
 
@@ -351,6 +374,14 @@ async def _interrupt(dbos: DBOS) -> None:
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _drop_other_versions() -> None:
+    """Forget unfinished work that only another version could resume."""
+    unfinished = await DBOS.list_workflows_async(status=RUNNING, load_input=False, load_output=False)
+    old = [one.workflow_id for one in unfinished if one.app_version != WORKFLOWS]
+    if old:
+        await DBOS.delete_workflows_async(old)
 
 
 class _ToLoguru(logging.Handler):

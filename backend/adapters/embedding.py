@@ -13,11 +13,12 @@ FRAME_CHARACTERS = 200
 """At most this much of title and heading stands before a chunk: some 50 tokens, so that the chunk itself still fits."""
 
 
-def frame_of(title: str, heading: str) -> str:
-    """Return what stands before a chunk's text when it is embedded: title and heading path on a line of their own."""
+def frame_of(title: str, heading: str, lead: str = "") -> str:
+    """Return what stands before a chunk's text when it is embedded: title and heading path on a line of their own, then
+    the header of the table that it goes on with."""
     parts = [heading] if heading == title or heading.startswith(f"{title} › ") else [title, heading]
     line = " › ".join(part for part in parts if part)[:FRAME_CHARACTERS]
-    return f"{line}\n" if line else ""
+    return "".join(f"{part}\n" for part in (line, lead) if part)
 
 
 def encodable(text: str) -> str:
@@ -25,14 +26,21 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def batches_by_length(lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Group positions so that a group, padded to its longest, has at most `tokens` tokens (or one member)."""
+def batches_by_length(lengths: Sequence[int], tokens: int, pass_tokens: int | None = None) -> list[list[int]]:
+    """Group positions so that a group, padded to its longest, has at most `tokens` tokens (or one member).
+
+    With `pass_tokens`, what one more pass costs in tokens, nothing joins a group that it would pad by more than that.
+    """
     batches: list[list[int]] = []
+    longest = 0
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batches and (len(batches[-1]) + 1) * lengths[i] <= tokens:
+        padding = (lengths[i] - longest) * len(batches[-1]) if batches else 0
+        fits = bool(batches) and (len(batches[-1]) + 1) * lengths[i] <= tokens
+        if fits and (pass_tokens is None or padding <= pass_tokens):
             batches[-1].append(i)
         else:
             batches.append([i])
+        longest = lengths[i]
     return batches
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.domain import Evidence, Passage, Query, QueryVectors, Vector
-from backend.query.compress import is_item, is_row, is_rule, support_of
+from backend.query.compress import is_item, is_row, is_rule, led, support_of
 from backend.query.conflicts import find_conflicts
 from backend.query.relevance import Relevance, Terms, score_sentences, weigh
 from backend.query.words import MARKER, MONTHS, NUMBER_WORDS, content_words, names, numbers, tokens
@@ -85,6 +85,7 @@ class ExtractiveAnswerer:
 
     model: str = "extractive"
     prompt: str = ""
+    prompt_hash: str = ""
 
     async def draft(
         self,
@@ -202,7 +203,7 @@ def _may_answer(passage: Passage, index: int, text: str) -> bool:
     if is_rule(passage, index) or text.rstrip("*_ ").endswith("?") or text.lstrip().startswith("#"):
         return False
     if is_row(passage, index):
-        return bool(support_of(passage, index))
+        return index < led(passage) or bool(support_of(passage, index))
     words = len(tokens(text))
     if words > RUN_ON and not _COMPLETE.search(text):
         return False
@@ -345,6 +346,8 @@ def _block(picks: Sequence[Pick], at: int) -> list[Pick]:
 def _written_block(block: Sequence[Pick]) -> str:
     passage, n = block[0].evidence.passage, block[0].evidence.n
     lines = [_line(passage, pick.index) for pick in block if not is_rule(passage, pick.index)]
+    if block[0].index < led(passage):
+        lines.insert(0, MARKER.sub("", passage.lead))
     if is_row(passage, block[0].index):
         rule = "|" + "---|" * max(1, lines[0].strip().strip("|").count("|") + 1)
         return "\n".join((lines[0], rule, *lines[1:])) + f"\n[{n}]"

@@ -37,6 +37,8 @@ def _one_of(column: str, texts: Iterable[str]) -> str:
 def prefilter(query: Query) -> str:
     """Return the condition of every search: what the team's audience may read, and of that what the filter admits."""
     access = _one_of("access", (access_key(query.team, name) for name in sorted(query.audience.visibilities())))
+    if query.audience.only_tags:
+        access = f"({access}) AND {has_any_label([label('tags', tag) for tag in query.audience.only_tags])}"
     return access if query.filter is None else f"({access}) AND {compile_filter(query.filter)}"
 
 

@@ -24,13 +24,17 @@ TABLE = "chunks"
 EMBEDDER_KEY = b"footnote.embedder"
 PASSAGE_COLUMNS = [
     "chunk_id", "document_id", "section_id", "position", "title", "url", "heading", "text", "sentences",
-    "sentence_vectors", "page", "author", "source", "published_at", "ingested_at",
+    "sentence_vectors", "page", "author", "source", "published_at", "ingested_at", "visibility",
+    "lead", "kind",
 ]  # fmt: skip
 """What a passage is made of."""
 CONTENTS_COLUMNS = [
     "position", "section", "heading", "start", "text", "sentences", "page", "sentence_vectors", "vector",
+    "lead", "kind",
 ]  # fmt: skip
 """What a document's chunks and vectors are made of."""
+ADDED_COLUMNS = {"lead": "''", "kind": "'text'"}
+"""Columns that an index of an earlier version lacks, with what its rows get there, in SQL."""
 SENTENCE_DIMENSIONS = 384
 """Sentence vectors are always the local embedder's."""
 
@@ -62,6 +66,8 @@ def chunks_schema(embedder: str, dimensions: int) -> pa.Schema:
             pa.field("sentences", pa.list_(pa.int32()), nullable=False),
             pa.field("sentence_vectors", pa.binary(), nullable=False),
             pa.field("vector", pa.list_(pa.float32(), dimensions), nullable=False),
+            pa.field("lead", pa.string()),
+            pa.field("kind", pa.string()),
         ],
         metadata={EMBEDDER_KEY: embedder.encode()},
     )
@@ -128,7 +134,7 @@ def _document_rows(document: IndexedDocument) -> Iterator[dict[str, Any]]:
 def _search_text(document: IndexedDocument, chunk: Chunk) -> str:
     """Return what full text searches. Its index cuts at hyphens and stems English: identifiers in one piece, and the
     stems of another language, stand beside."""
-    text = f"{document.title}\n{chunk.heading}\n{chunk.text}"
+    text = "\n".join((document.title, chunk.heading, *filter(None, (chunk.lead,)), chunk.text))
     beside = (joined(identifiers(text)), stems_beside(text, document.metadata.language))
     return "\n".join(filter(None, (text, *beside)))
 
@@ -166,6 +172,8 @@ def _chunk_columns(chunk: Chunk, vectors: ChunkVectors) -> dict[str, Any]:
         "sentences": [offset for span in chunk.sentences for offset in span],
         "sentence_vectors": vectors.sentences.astype(np.float16).tobytes(),
         "vector": vectors.vector,
+        "lead": chunk.lead,
+        "kind": chunk.kind,
     }
 
 
@@ -197,6 +205,9 @@ def _to_passage(row: Mapping[str, Any], sentence_vectors: Vectors, score: float)
         published_at=instant(row["published_at"]),
         ingested_at=instant(row["ingested_at"]),
         score=score,
+        lead=row["lead"],
+        kind=row["kind"],
+        visibility=row["visibility"],
     )
 
 
@@ -225,6 +236,8 @@ def _to_chunk(row: Mapping[str, Any]) -> Chunk:
         text=row["text"],
         sentences=tuple(zip(offsets[::2], offsets[1::2], strict=True)),
         page=row["page"],
+        lead=row["lead"],
+        kind=row["kind"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +24,7 @@ from backend.adapters.lance_maintenance import (
     unindexed_rows,
 )
 from backend.adapters.lance_schema import (
+    ADDED_COLUMNS,
     CONTENTS_COLUMNS,
     EMBEDDER_KEY,
     PASSAGE_COLUMNS,
@@ -61,6 +62,7 @@ class LanceIndex:
         self._flusher = flusher
         self._writing = asyncio.Lock()
         self._commits = 0
+        self._optimised_at: datetime | None = None
 
     @classmethod
     async def open(cls, uri: str, embedder_name: str, dimensions: int) -> LanceIndex:
@@ -133,7 +135,8 @@ class LanceIndex:
     async def status(self) -> IndexStatus:
         with _translated("read"):
             rows, version = await self._table.count_rows(), await self._table.version()
-            return IndexStatus(rows, await unindexed_rows(self._table), version, self._embedder)
+            unindexed = await unindexed_rows(self._table)
+            return IndexStatus(rows, unindexed, version, self._embedder, self._optimised_at)
 
     async def _rows(self, query: Query, search: Any) -> list[dict[str, Any]]:
         """Run a search: every one goes through here, and so under the access rule."""
@@ -215,6 +218,7 @@ class LanceIndex:
         await build_vector_index(self._table)
         await self._flush()
         self._commits = 0
+        self._optimised_at = datetime.now(UTC)
 
     async def _flush(self) -> None:
         if self._flusher is not None:
@@ -239,7 +243,11 @@ async def _open_table(connection: Any, schema: pa.Schema) -> Table:
     if TABLE not in (await connection.list_tables()).tables:
         return await connection.create_table(TABLE, schema=schema)
     table = await connection.open_table(TABLE)
-    _check_embedder(await table.schema(), schema)
+    present = await table.schema()
+    _check_embedder(present, schema)
+    added = {name: value for name, value in ADDED_COLUMNS.items() if name not in present.names}
+    if added:
+        await table.add_columns(added)
     return table
 
 

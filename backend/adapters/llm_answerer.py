@@ -12,21 +12,35 @@ import msgspec
 
 from backend.domain import Evidence, Query, QueryVectors, Turn
 from backend.errors import LLMUnavailable
+from backend.languages import language_of
 from backend.ports import LLM
 from backend.prompts import Prompt
+from backend.query.conflicts import Conflict, find_conflicts
 from backend.query.proposal import SCHEMA, Proposal
 
+LANGUAGES = {
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "sv": "Swedish",
+}
+"""Those that a question's own words tell for certain; of others the model is to see for itself."""
 MAX_TURNS = 6
 MAX_TURN_CHARACTERS = 1_000
 """What a reading needs of a thread: its last few messages, not their full length."""
 
 
 class LLMAnswerer:
-    """ports.Answerer by an LLM and a prompt with the variables question, history, sources and fence."""
+    """ports.Answerer by an LLM and a prompt with some of the variables question, history, sources, conflicts, language
+    and fence."""
 
     def __init__(self, llm: LLM, prompt: Prompt) -> None:
         self.model = llm.name
         self.prompt = prompt.id
+        self.prompt_hash = prompt.hash
         self._llm = llm
         self._prompt = prompt
 
@@ -38,16 +52,24 @@ class LLMAnswerer:
         evidence: Sequence[Evidence],
     ) -> AsyncIterator[str]:
         """Yield the completion as it comes. The sources stand between marks that no document can guess."""
-        messages = self._prompt.render(
-            question=query.text or question,
-            history=[],
-            sources=[_source(one) for one in evidence],
-            fence=secrets.token_hex(8),
+        messages = self._prompt.render_with(
+            {
+                "question": query.text or question,
+                "history": [],
+                "sources": [_source(one) for one in evidence],
+                "conflicts": [_conflict(one, evidence) for one in find_conflicts(evidence)],
+                "language": LANGUAGES.get(language_of(question), ""),
+                "fence": secrets.token_hex(8),
+            }
         )
         stream = cast(AsyncGenerator[str, None], self._llm.stream(messages, max_tokens=self._prompt.max_tokens))
         async with aclosing(stream) as pieces:
             async for piece in pieces:
                 yield piece
+
+
+def _conflict(conflict: Conflict, evidence: Sequence[Evidence]) -> dict[str, int]:
+    return {"newer": evidence[conflict.newer.place].n, "older": evidence[conflict.older.place].n}
 
 
 def _source(evidence: Evidence) -> dict[str, object]:

@@ -34,6 +34,8 @@ MAX_TOKENS = 256
 INGEST_BATCH_TOKENS = 1024
 QUERY_BATCH_TOKENS = 256
 """Padded tokens of one pass. Larger batches are no faster on a CPU, and a short pass soon makes room for the next."""
+PASS_TOKENS = 16
+"""What a pass costs beside its tokens, in tokens (measured: 8 to 16): more padding is dearer than one more pass."""
 INGEST_NICENESS = 10
 """Linux gives a thread of niceness 10 a tenth of the share of one at 0 (sched(7): each step is a factor of 1.25)."""
 UNREADABLE = (
@@ -150,7 +152,7 @@ class MiniLM:
         return np.array([vectors[0] for vectors in pooled], dtype=np.float32).reshape(-1, DIMENSIONS)
 
     async def _embed_rows(self, lane: Lane, batch_tokens: int, rows: Sequence[TokenisedText]) -> list[Vectors]:
-        batches = batches_by_length([len(row.ids) for row in rows], batch_tokens)
+        batches = batches_by_length([len(row.ids) for row in rows], batch_tokens, PASS_TOKENS)
         embedded = await lane.map(self._embed, [[rows[i] for i in batch] for batch in batches])
         order = [i for batch in batches for i in batch]
         found = dict(zip(order, (vectors for batch in embedded for vectors in batch), strict=True))
@@ -172,7 +174,7 @@ class MiniLM:
         return [self._tokenise(text) for text in texts]
 
     def _tokenise_chunks(self, title: str, chunks: Sequence[Chunk]) -> list[TokenisedText]:
-        return [self._tokenise_framed(frame_of(title, chunk.heading), chunk) for chunk in chunks]
+        return [self._tokenise_framed(frame_of(title, chunk.heading, chunk.lead), chunk) for chunk in chunks]
 
     def _tokenise_framed(self, frame: str, chunk: Chunk) -> TokenisedText:
         shift = len(frame)

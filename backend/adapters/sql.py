@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from backend.adapters.sql_cache import SqlCache
 from backend.adapters.sql_collections import SqlCollections
 from backend.adapters.sql_common import translated
 from backend.adapters.sql_documents import SqlDocuments
@@ -17,6 +18,7 @@ from backend.adapters.sql_notices import SqlNotices
 from backend.adapters.sql_removals import SqlRemovals
 from backend.adapters.sql_runs import SqlFeedbacks, SqlRuns
 from backend.adapters.sql_sketches import SqlSketches
+from backend.adapters.sql_spendings import SqlSpendings
 from backend.adapters.sql_usages import SqlUsages
 from backend.errors import DatabaseUnavailable
 
@@ -38,6 +40,8 @@ class Database:
     sketches: SqlSketches
     usages: SqlUsages
     collections: SqlCollections
+    cache: SqlCache
+    spendings: SqlSpendings
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -59,6 +63,8 @@ class Database:
             SqlSketches(engine),
             SqlUsages(engine),
             SqlCollections(engine),
+            SqlCache(engine),
+            SqlSpendings(engine),
         )
 
     async def close(self) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from backend.adapters.sql_tables import document_changes
 from backend.adapters.sql_tables import documents as table
 from backend.codec import metadata_from_json
-from backend.domain import Catalogue, FieldValue, Metadata
+from backend.domain import Audience, Catalogue, FieldValue, Metadata
+from backend.labels import label
 
 Pairs = frozenset[tuple[str, FieldValue]]
 """(field, value) of one document."""
@@ -45,7 +46,7 @@ class TeamCatalogue:
     seen: int = 0
     documents: dict[str, tuple[str, Pairs]] = field(default_factory=dict)
     counts: dict[str, Counter[tuple[str, FieldValue]]] = field(default_factory=lambda: defaultdict(Counter))
-    merged: dict[frozenset[str], Catalogue] = field(default_factory=dict)
+    merged: dict[tuple[frozenset[str], frozenset[str]], Catalogue] = field(default_factory=dict)
 
     def apply(self, rows: Iterable[RowMapping]) -> None:
         """Take in changed documents, in any order; each row is the newest state of its document."""
@@ -59,13 +60,24 @@ class TeamCatalogue:
             self.seen = max(self.seen, row["change"])
             self.merged.clear()
 
-    def merge(self, visibilities: frozenset[str]) -> Catalogue:
-        present = visibilities.intersection(self.counts)
-        if present not in self.merged:
+    def merge(self, audience: Audience) -> Catalogue:
+        present = audience.visibilities().intersection(self.counts)
+        tags = frozenset(label("tags", tag) for tag in audience.only_tags)
+        key = present, tags
+        if key not in self.merged:
             if len(self.merged) >= MAX_MERGED:
                 self.merged.clear()
-            self.merged[present] = self._merge(present)
-        return self.merged[present]
+            self.merged[key] = self._tagged(present, tags) if tags else self._merge(present)
+        return self.merged[key]
+
+    def _tagged(self, present: frozenset[str], tags: frozenset[str]) -> Catalogue:
+        """Count the documents that carry one of the tags, which are labels."""
+        values: dict[str, Counter[FieldValue]] = defaultdict(Counter)
+        for visibility, pairs in self.documents.values():
+            if visibility in present and any(name == "tags" and label(name, value) in tags for name, value in pairs):
+                for name, value in pairs:
+                    values[name][value] += 1
+        return Catalogue({name: dict(counts) for name, counts in values.items()})
 
     def _merge(self, present: frozenset[str]) -> Catalogue:
         values: dict[str, dict[FieldValue, int]] = defaultdict(dict)
@@ -91,13 +103,13 @@ class CatalogueCache:
     teams: dict[str, TeamCatalogue] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def read(self, engine: AsyncEngine, team: str, visibilities: frozenset[str]) -> Catalogue:
+    async def read(self, engine: AsyncEngine, team: str, audience: Audience) -> Catalogue:
         async with self.lock, engine.connect() as connection:
             known = self.teams.setdefault(team, TeamCatalogue())
             last = await connection.scalar(select(document_changes.c.last).where(document_changes.c.team == team))
             if (last or 0) != known.seen:
                 known.apply(await _changed(connection, team, known.seen))
-            return known.merge(visibilities)
+            return known.merge(audience)
 
 
 async def _changed(connection: AsyncConnection, team: str, seen: int) -> Iterable[RowMapping]:

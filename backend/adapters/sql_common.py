@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 
 from loguru import logger
-from sqlalchemy import Table
+from sqlalchemy import Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +28,13 @@ def translated() -> Iterator[None]:
 
 async def upsert(connection: AsyncConnection, table: Table, values: Mapping[str, object]) -> None:
     """Insert the row, or replace all its columns where one with the same primary key exists."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    await connection.execute(_upsert(connection.dialect.name, table, tuple(values)), dict(values))
+
+
+@lru_cache(maxsize=64)
+def _upsert(dialect: str, table: Table, names: tuple[str, ...]) -> Insert:
+    """Return the statement, which is made once: to make one costs more than to run it."""
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
     key = [column.name for column in table.primary_key]
-    rest = {name: value for name, value in values.items() if name not in key}
-    await connection.execute(insert(table).values(values).on_conflict_do_update(index_elements=key, set_=rest))
+    replaced = {name: insert.excluded[name] for name in names if name not in key}
+    return insert.on_conflict_do_update(index_elements=key, set_=replaced)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -180,6 +181,39 @@ removals = Table(
     Column("purged_at", Moment),
     Index("ix_removals_team_removed_at", "team", "removed_at"),
     Index("ix_removals_purged_at", "purged_at"),
+)
+
+cached = Table(
+    "cached",
+    tables,
+    Column("key", String(80), primary_key=True),
+    Column("team", String(64), nullable=False),
+    Column("documents", JSON, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("kept_at", Moment, nullable=False),
+    Index("ix_cached_kept_at", "kept_at"),
+)
+
+cached_documents = Table(
+    "cached_documents",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("document_id", String(512), primary_key=True),
+    Column("key", String(80), ForeignKey("cached.key", ondelete="CASCADE"), primary_key=True),
+    Index("ix_cached_documents_key", "key"),
+)
+"""Which entries hold words of a document, and go with it."""
+
+spendings = Table(
+    "spendings",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("scope", String(8), primary_key=True),
+    Column("subject", String(64), primary_key=True),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost", Float, nullable=False),
 )
 
 runs = Table(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backend.adapters.minilm import MiniLM
-from backend.adapters.openai import OpenAIEmbedder
+from backend.adapters.openai_embedder import OpenAIEmbedder
 from backend.domain import Chunk
 from backend.ports import Embedder
 from tests.fakes.embedder import HashEmbedder

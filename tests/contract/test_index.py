@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,6 +56,20 @@ async def test_a_passage_carries_everything_that_a_citation_shows(index: AnyInde
     assert (passage.author, passage.source, passage.page) == ("Ann, Bo", "wiki", None)
     assert (passage.published_at, passage.ingested_at) == (MAY, INGESTED)
     assert passage.sentences == ((0, 7),)
+
+
+async def test_the_header_that_a_chunk_goes_on_from_is_searched_and_comes_with_its_passage(index: AnyIndex) -> None:
+    document = indexed_document("d", ["| Paris | Tuesday |", "The fountain."])
+    row, caption = document.chunks
+    chunks = (replace(row, lead="| Office | Badgeday |"), replace(caption, kind="caption"))
+    await index.replace([replace(document, chunks=chunks)])
+    [found_row] = await index.search_text(Query("", "T1"), "badgeday", limit=5)
+    assert (found_row.text, found_row.lead, found_row.kind) == ("| Paris | Tuesday |", "| Office | Badgeday |", "text")
+    [found_caption] = await index.search_text(Query("", "T1"), "fountain", limit=5)
+    assert (found_caption.lead, found_caption.kind) == ("", "caption")
+    contents = await index.contents("T1", "d")
+    assert contents is not None
+    assert contents.chunks == chunks
 
 
 async def test_sentence_vectors_come_back_as_unit_vectors(index: AnyIndex) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp
 import pytest
@@ -113,3 +115,28 @@ async def test_a_response_url_works_five_times_within_half_an_hour(sandbox: Sand
         sandbox.advance(1801)
         assert statuses == [200] * 5 + [404]
         assert (await http.post(late, json={"text": "t"})).status == 404
+
+
+async def test_in_bad_weather_a_share_of_all_calls_fails_in_its_own_way(
+    sandbox: Sandbox, slack: AsyncWebClient
+) -> None:
+    sandbox.weather(0.5, hang=0.01, seed=3)
+    for _ in range(60):
+        with suppress(SlackApiError):
+            await slack.auth_test()
+    failed = sum(not call.answer["ok"] for call in sandbox.calls)
+    assert 15 <= failed <= 45
+    assert sandbox.weather(0.0) == failed
+    assert {call.answer.get("error") for call in sandbox.calls} == {None, "ratelimited", "internal_error"}
+    assert (await slack.auth_test())["ok"]
+
+
+async def test_a_connection_that_was_asked_to_go_is_cut_if_it_stays() -> None:
+    async with Sandbox(0, options=Options(retire_seconds=0.2)) as sandbox, aiohttp.ClientSession() as http:
+        opened = await AsyncWebClient(base_url=sandbox.api_url).apps_connections_open(app_token=sandbox.app_token)
+        async with http.ws_connect(opened["url"]) as socket:
+            assert (await socket.receive_json())["type"] == "hello"
+            await sandbox.refresh_sockets()
+            assert (await socket.receive_json())["type"] == "disconnect"
+            async with asyncio.timeout(2):
+                assert (await socket.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)

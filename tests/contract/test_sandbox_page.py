@@ -48,6 +48,18 @@ def make_app(sandbox: Sandbox) -> AsyncApp:
     async def rated(ack: Any) -> None:
         await ack()
 
+    @app.shortcut("ask_modal")
+    async def opened_form(ack: Any, body: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        await client.views_open(trigger_id=body["trigger_id"], view=FORM)
+
+    @app.view("form")
+    async def asked(ack: Any, view: dict[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        question = view["state"]["values"]["question"]["question"]["value"]
+        shown = [{"type": "markdown", "text": f"You asked: {question}" if "|" not in question else question}]
+        await client.chat_postMessage(channel="C_GENERAL", text=question, blocks=shown)
+
     @app.event("reaction_added")
     async def reacted() -> None:
         """Acknowledged by Bolt before it runs."""
@@ -110,6 +122,35 @@ async def test_everything_is_done_with_the_keyboard() -> None:
         assert texts == ["<@U_FOOTNOTE> one\ntwo"]
 
 
+async def test_a_form_opens_from_a_shortcut_and_what_is_filled_in_arrives() -> None:
+    async with Sandbox(0) as sandbox, opened(make_app(sandbox), sandbox) as page:
+        await page.get_by_role("button", name="Ask the docs").click()
+        form = page.get_by_role("dialog")
+        await form.get_by_label("Question").fill("How long?")
+        await form.get_by_role("button", name="Ask").click()
+        await expect(form).to_be_hidden()
+        await expect(page.get_by_text("You asked: How long?")).to_be_visible()
+
+
+async def test_the_menu_of_the_last_message_opens_where_there_is_room_and_tables_are_aligned() -> None:
+    async with Sandbox(0) as sandbox, opened(make_app(sandbox), sandbox) as page:
+        for number in range(20):
+            sandbox.people.write(channel="C_GENERAL", user="U_ANA", text=f"message {number}")
+        last = page.locator("#messages article").last
+        await expect(last).to_contain_text("message 19")
+        await last.hover()
+        await last.get_by_label("More actions").click()
+        menu = await last.get_by_role("button", name="Ingest this thread").bounding_box()
+        composer = await page.locator("#composer-channel").bounding_box()
+        assert menu
+        assert composer
+        assert menu["y"] + menu["height"] <= composer["y"]
+        await page.get_by_role("button", name="Ask the docs").click()
+        await page.get_by_label("Question").fill("| a | b |\n|---|--:|\n| 1 | 2 |")
+        await page.locator("dialog button[type=submit]").click()
+        await expect(page.locator("#messages td.right")).to_have_text("2")
+
+
 async def test_ben_does_not_see_what_is_not_for_him() -> None:
     async with Sandbox(0) as sandbox, opened(make_app(sandbox), sandbox) as page:
         await expect(page.get_by_role("button", name="hr")).to_be_visible()
@@ -137,6 +178,20 @@ FEEDBACK = {
             "action_id": "feedback",
             "positive_button": {"text": {"type": "plain_text", "text": "Good answer"}, "value": "up"},
             "negative_button": {"text": {"type": "plain_text", "text": "Bad answer"}, "value": "down"},
+        }
+    ],
+}
+FORM = {
+    "type": "modal",
+    "callback_id": "form",
+    "title": {"type": "plain_text", "text": "Ask the docs"},
+    "submit": {"type": "plain_text", "text": "Ask"},
+    "blocks": [
+        {
+            "type": "input",
+            "block_id": "question",
+            "label": {"type": "plain_text", "text": "Question"},
+            "element": {"type": "plain_text_input", "action_id": "question", "multiline": True},
         }
     ],
 }

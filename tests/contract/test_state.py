@@ -274,13 +274,16 @@ async def test_a_run_comes_back_as_a_trace_without_vectors(state: State) -> None
     assert trace["question"] == {
         "text": "Why?",
         "team": "T1",
-        "audience": {"channel": "C1", "user": "U1", "private": False, "channels": []},
+        "audience": {"channel": "C1", "user": "U1", "private": False, "channels": [], "only_tags": []},
         "history": [{"role": "user", "text": "Hi"}],
         "filter": {"op": "not", "items": [condition]},
         "limit": 8,
         "prompt": "answer@v1",
         "understand": True,
         "time_zone": None,
+        "thread": None,
+        "experiment": "",
+        "replay_of": "",
     }
     assert trace["query"] == {
         "text": "why",

@@ -1,0 +1,175 @@
+"""An index in memory that is quick enough for tens of thousands of questions, and documents that change under it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import log
+
+import numpy as np
+
+from backend.domain import Chunk, IndexedDocument, Passage, Query, Vector, Visibility
+from backend.ports import IndexStatus
+from tests.fakes.index import admits
+
+_WORD = re.compile(r"\w+")
+K1, B = 1.2, 0.75
+"""BM25's usual constants."""
+DEPTH = 12
+"""Passages of each leg: at sixty the run takes several times as long, for passages that a cache treats alike."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    passage: Passage
+    document: IndexedDocument
+    vector: Vector
+    words: Counter[str]
+
+
+@dataclass
+class QuickIndex:
+    """ports.Index and a writer over arrays: exact cosine and BM25, under the same access rule as the real one."""
+
+    documents: dict[str, IndexedDocument] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rows: dict[str, list[_Row]] = {key: _rows_of(one) for key, one in self.documents.items()}
+        self._build()
+
+    async def replace(self, documents: Sequence[IndexedDocument]) -> None:
+        for document in documents:
+            self.documents[document.document_id] = document
+            self._rows[document.document_id] = _rows_of(document)
+        if documents:
+            self._build()
+
+    async def delete(self, team: str, document_ids: Sequence[str]) -> None:
+        for document_id in document_ids:
+            self.documents.pop(document_id, None)
+            self._rows.pop(document_id, None)
+        if document_ids:
+            self._build()
+
+    def _build(self) -> None:
+        self._all = [row for rows in self._rows.values() for row in rows]
+        self._vectors = np.stack([row.vector for row in self._all])
+        self._lengths = np.array([row.words.total() for row in self._all], np.float32)
+        self._seen = np.array([str(row.document.visibility) for row in self._all])
+        held: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        for at, row in enumerate(self._all):
+            for word, count in row.words.items():
+                held[word].append((at, count))
+        self._postings = held
+        self._norms = K1 * (1 - B + B * self._lengths / (self._lengths.mean() or 1.0))
+
+    def _admitted(self, query: Query) -> np.ndarray:
+        mask = np.isin(self._seen, sorted(query.audience.visibilities()))
+        if query.filter is not None:
+            mask &= np.array([admits(query.filter, row.document) for row in self._all])
+        return mask
+
+    async def search_vector(self, query: Query, vector: Vector, *, limit: int) -> list[Passage]:
+        return self._best(np.where(self._admitted(query), self._vectors @ vector, -np.inf), limit)
+
+    async def search_text(self, query: Query, text: str, *, limit: int) -> list[Passage]:
+        scores = np.zeros(len(self._all), np.float64)
+        for word in sorted(set(_words(text))):
+            held = np.array(self._postings.get(word, ()), np.intp).reshape(-1, 2)
+            rarity = log(1 + (len(self._all) - len(held) + 0.5) / (len(held) + 0.5))
+            rows, counts = held[:, 0], held[:, 1]
+            scores[rows] += rarity * counts * (K1 + 1) / (counts + self._norms[rows])
+        return self._best(np.where(self._admitted(query) & (scores > 0), scores, -np.inf), limit)
+
+    async def section_passages(self, query: Query, section_ids: Sequence[str]) -> list[Passage]:
+        mask, wanted = self._admitted(query), set(section_ids)
+        rows = [row.passage for at, row in enumerate(self._all) if mask[at] and row.passage.section_id in wanted]
+        return sorted(rows, key=lambda one: (one.document_id, one.position))
+
+    async def status(self) -> IndexStatus:
+        return IndexStatus(len(self._all), 0, 0, "quick")
+
+    def _best(self, scores: np.ndarray, limit: int) -> list[Passage]:
+        order = [int(at) for at in np.argsort(-scores, kind="stable")[: min(limit, DEPTH)] if np.isfinite(scores[at])]
+        return [replace(self._all[at].passage, score=float(scores[at])) for at in order]
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def _rows_of(document: IndexedDocument) -> list[_Row]:
+    owner = f"{document.document_id}/{document.revision}"
+    rows: list[_Row] = []
+    for chunk, vectors in zip(document.chunks, document.vectors, strict=True):
+        passage = Passage(
+            chunk_id=f"{owner}#{chunk.position}",
+            document_id=document.document_id,
+            section_id=f"{owner}#s{chunk.section}",
+            position=chunk.position,
+            title=document.title,
+            url=document.url,
+            heading=chunk.heading,
+            text=chunk.text,
+            sentences=chunk.sentences,
+            sentence_vectors=vectors.sentences,
+            page=chunk.page,
+            visibility=str(document.visibility),
+        )
+        rows.append(_Row(passage, document, vectors.vector, Counter(_words(f"{document.title} {chunk.text}"))))
+    return rows
+
+
+def shown_to(document_id: str) -> Visibility:
+    """Give seven documents of ten to the team, one to each of two channels, one to a user."""
+    place = sum(document_id.encode()) % 10
+    return {7: Visibility("channel", "C1"), 8: Visibility("channel", "C2"), 9: Visibility("user", "U1")}.get(
+        place, Visibility()
+    )
+
+
+def revised(document: IndexedDocument, number: int) -> IndexedDocument:
+    """Return the document with other words at the end of every sentence's first chunk, in a new revision."""
+    chunks = tuple(_revised(chunk, number) for chunk in document.chunks)
+    return replace(document, revision=f"r{number}", chunks=chunks)
+
+
+def _revised(chunk: Chunk, number: int) -> Chunk:
+    """Write the revision into each sentence, in front of its last character."""
+    text, spans, at = "", [], 0
+    for start, end in chunk.sentences:
+        text += chunk.text[at:start]
+        begin = len(text)
+        text += f"{chunk.text[start : end - 1]}, as of revision {number}{chunk.text[end - 1 : end]}"
+        spans.append((begin, len(text)))
+        at = end
+    return replace(chunk, text=text + chunk.text[at:], sentences=tuple(spans))
+
+
+Change = Callable[[QuickIndex, random.Random, int], tuple[list[IndexedDocument], list[str]]]
+
+
+def rewrite(index: QuickIndex, chance: random.Random, number: int) -> tuple[list[IndexedDocument], list[str]]:
+    """Rewrite a document."""
+    return [revised(index.documents[chance.choice(sorted(index.documents))], number)], []
+
+
+def move(index: QuickIndex, chance: random.Random, number: int) -> tuple[list[IndexedDocument], list[str]]:
+    """Give a document to other readers, without another word in it."""
+    document = index.documents[chance.choice(sorted(index.documents))]
+    to = chance.choice([Visibility(), Visibility("channel", "C1"), Visibility("user", "U1")])
+    return [replace(document, visibility=to)], []
+
+
+def add(index: QuickIndex, chance: random.Random, number: int) -> tuple[list[IndexedDocument], list[str]]:
+    """Add a document that says the same in other words."""
+    document = revised(index.documents[chance.choice(sorted(index.documents))], number)
+    return [replace(document, document_id=f"{document.document_id}-{number}", title=f"{document.title} anew")], []
+
+
+def remove(index: QuickIndex, chance: random.Random, number: int) -> tuple[list[IndexedDocument], list[str]]:
+    """Remove a document."""
+    return [], [chance.choice(sorted(index.documents))]
