@@ -1,14 +1,21 @@
-"""`python -m bot`: run the bot; without Slack tokens, with a local Slack of its own."""
+"""`python -m bot`: run the bot; without Slack tokens, with a local Slack of its own.
+
+`python -m bot doctor` says what is wrong and what to click; `python -m bot purge TEAM` forgets a workspace.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 from backend import log
 from bot.app import open_bot
+from bot.client import BackendProblem, BackendUnavailable
+from bot.doctor import doctor
+from bot.purge import purge
 from bot.settings import Settings, SettingsError, load_settings
 
 
@@ -26,12 +33,24 @@ async def run(settings: Settings) -> None:
             await asyncio.Event().wait()
 
 
-def main() -> int:
+USAGE = "usage: python -m bot [doctor | purge TEAM]\n"
+
+
+def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = load_settings()
         log.configure(log.chosen(settings.log_format, settings.env), settings.log_level)
-        asyncio.run(run(settings))
-    except SettingsError as error:
+        match arguments:
+            case []:
+                asyncio.run(run(settings))
+            case ["doctor"]:
+                return asyncio.run(doctor(settings))
+            case ["purge", team]:
+                return asyncio.run(purge(settings, team))
+            case _:
+                sys.stderr.write(USAGE)
+                return 2
+    except (SettingsError, BackendUnavailable, BackendProblem) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except KeyboardInterrupt:
@@ -40,4 +59,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,52 +12,47 @@ import aiohttp
 from aiohttp import web
 from loguru import logger
 from pydantic import SecretStr
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_bolt.async_app import AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
-from tenacity import retry, retry_if_exception_type, wait_exponential
 
 from bot.client import Backend
-from bot.collection_jobs import CancelJob, CollectionJob
-from bot.conversation import Conversation, Running
-from bot.directory import Directory
-from bot.documents import DocsJob, HomeJob, Shelf
-from bot.durable import DELAYS, Job, open_durable
-from bot.feedback import FeedbackJob
-from bot.ingest import IngestJob
-from bot.listeners import Listeners
-from bot.notices import NoticeJob, watch_notices
+from bot.doors import Check, Doors
+from bot.durable import DELAYS, Durable, open_durable
+from bot.installing import Installing, open_installing
+from bot.ledger import Ledger
+from bot.links import Links
 from bot.order import ThreadOrder
+from bot.running import Running
 from bot.sandbox import Sandbox
 from bot.settings import PROJECT, Settings, SettingsError
-from bot.slack import Slack, SlackRefused, SlackUnavailable, build_web_client
+from bot.slack import SlackRefused
 from bot.store import Store, build_engine
-from bot.stream import Pace
-from bot.thread_jobs import ThreadChangeJob, ThreadJob, Threads
-from bot.turns import TurnJob
+from bot.teams import TeamJob, Teams
+from bot.turns import Turns
+from bot.web_client import WebClient
 from bot.welcome import ingest_welcome
-
-EVENTS_PATH = "/slack/events"
+from bot.wiring import Shared, begun, ended
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The Slack that we speak to: the real one, or the sandbox. One of `app_token` and `signing_secret` is set."""
+    """The Slack that we speak to: the real one, or the sandbox. `bot_token` is None where workspaces install us. One of
+    `app_token` and `signing_secret` is set."""
 
     api_url: str
-    bot_token: str
+    bot_token: str | None
     app_token: str | None = None
     signing_secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """A running bot. `page` is the sandbox's address, or None; `events_port` is set in HTTP mode."""
+    """A running bot. `team` and `bot_user` are "" where workspaces install us. `page` is the sandbox's address, or
+    None; `events_port` is set in HTTP mode, and `port` where health is told."""
 
     team: str
     bot_user: str
     page: str | None = None
     events_port: int | None = None
+    port: int | None = None
 
 
 @asynccontextmanager
@@ -75,33 +69,45 @@ async def open_bot(settings: Settings, *, delays: Sequence[float] = DELAYS) -> A
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         workspace, page = await _open_workspace(stack, settings)
-        web_client = build_web_client(workspace.bot_token, session, workspace.api_url)
-        slack = Slack(web_client, session)
-        bot_user, team = await _introduce(slack)
+        timeout = aiohttp.ClientTimeout(total=settings.slack_timeout)
+        calling = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
         backend = Backend(session, settings.backend, settings.read_api_key)
         state = settings.data_dir if page is None else Path(stack.enter_context(TemporaryDirectory(prefix="footnote-")))
         store = await _open_store(stack, state)
-        running = Running()
-        jobs = _jobs(settings, slack, backend, store, running, bot_user)
+        turns = Turns(Ledger(store.engine), ThreadOrder(settings.concurrent_turns), Running())
+        await turns.resume()
+        installing = await open_installing(stack, settings, store.engine, calling)
+        shared = Shared(
+            settings=settings,
+            session=session,
+            calling=calling,
+            backend=backend,
+            store=store,
+            turns=turns,
+            api_url=workspace.api_url,
+            signing_secret=workspace.signing_secret,
+            gone=installing.left,
+        )
+        team, bot_user = await _introduced(shared, workspace.bot_token)
+        teams = Teams(shared.lobby())
+        jobs = [TeamJob(name, teams) for name in shared.job_names()]
         durable = await stack.enter_async_context(
             open_durable(state / "bot-dbos.sqlite", jobs, stop_timeout=settings.stop_timeout, delays=delays)
         )
-        app = _build_app(web_client, workspace)
-        Listeners(durable, store, running, team, bot_user).register(app)
-        port = await _listen(stack, settings, workspace, app)
-        _open_task(stack, watch_notices(backend, durable, team, settings.notices_every))
+        stack.push_async_callback(teams.close)
+        await _open_teams(stack, shared, workspace.bot_token, installing, teams, durable)
+        port = await _listen(stack, settings, workspace, teams, shared, installing)
         if page is not None:
-            _open_task(stack, ingest_welcome(backend, PROJECT, team))
-        yield Bot(team, bot_user, page, port)
+            welcome = begun(ingest_welcome(backend, PROJECT, team))
+            stack.push_async_callback(ended, welcome)
+        yield Bot(team, bot_user, page, port if settings.mode == "http" else None, port)
 
 
 async def _open_workspace(stack: AsyncExitStack, settings: Settings) -> tuple[Workspace, str | None]:
     """Return the configured workspace, or a sandbox opened for want of one and its page."""
-    if settings.slack_bot_token is not None:
-        token = settings.slack_bot_token.get_secret_value()
-        return Workspace(
-            settings.slack_api_url, token, _secret(settings.slack_app_token), _secret(settings.slack_signing_secret)
-        ), None
+    if settings.mode != "sandbox":
+        tokens = (settings.slack_bot_token, settings.slack_app_token, settings.slack_signing_secret)
+        return Workspace(settings.slack_api_url, *map(_secret, tokens)), None
     try:
         sandbox = await stack.enter_async_context(Sandbox(settings.sandbox_port))
     except OSError as error:
@@ -113,11 +119,12 @@ def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value is not None else None
 
 
-@retry(retry=retry_if_exception_type(SlackUnavailable), wait=wait_exponential(max=30))
-async def _introduce(slack: Slack) -> tuple[str, str]:
-    """Return our user id and the team's, waiting for Slack as long as it takes."""
+async def _introduced(shared: Shared, token: str | None) -> tuple[str, str]:
+    """Return the team and our user id there, "" where there is no token."""
+    if token is None:
+        return "", ""
     try:
-        return await slack.who_am_i()
+        return await shared.identified(token)
     except SlackRefused as error:
         raise SettingsError(f"SLACK_BOT_TOKEN: Slack refused it ({error.code})") from None
 
@@ -130,72 +137,49 @@ async def _open_store(stack: AsyncExitStack, state: Path) -> Store:
     return store
 
 
-def _jobs(
-    settings: Settings, slack: Slack, backend: Backend, store: Store, running: Running, bot_user: str
-) -> list[Job]:
-    directory = Directory(slack)
-    conversation = Conversation(
-        slack=slack,
-        backend=backend,
-        store=store,
-        directory=directory,
-        running=running,
-        pace=Pace(),
-        bot_user=bot_user,
-        allow_external=settings.allow_external,
-        timeout=settings.answer_timeout,
-    )
-    shelf = Shelf(backend, directory, store)
-    threads = Threads(slack, directory, bot_user)
-    return [
-        TurnJob(conversation, ThreadOrder(settings.concurrent_turns)),
-        FeedbackJob(backend, store, ThreadOrder(settings.concurrent_turns)),
-        IngestJob(slack, backend, store, directory, settings.allow_external),
-        CollectionJob(slack, backend, store, directory, settings.allow_external),
-        CancelJob(slack, backend),
-        ThreadJob(slack, backend, store, threads, settings.allow_external),
-        ThreadChangeJob(backend, store, threads),
-        DocsJob(shelf, slack),
-        HomeJob(shelf, slack),
-        NoticeJob(slack, backend, store),
-    ]
+async def _open_teams(
+    stack: AsyncExitStack, shared: Shared, token: str | None, installing: Installing, teams: Teams, durable: Durable
+) -> None:
+    """Open the one workspace of the token, or all that have installed us."""
+    if token is not None:
+        await teams.put(await shared.opened(token, durable))
+    await installing.open(stack, teams, lambda given: shared.opened(given, durable))
+    teams.known.set()
 
 
-def _build_app(web_client: AsyncWebClient, workspace: Workspace) -> AsyncApp:
-    """Return a Bolt app that acknowledges an event only after its listener has returned."""
-    return AsyncApp(
-        client=web_client,
-        signing_secret=workspace.signing_secret,
-        process_before_response=True,
-        attaching_conversation_kwargs_enabled=False,
-    )
-
-
-async def _listen(stack: AsyncExitStack, settings: Settings, workspace: Workspace, app: AsyncApp) -> int | None:
-    """Take events, over Socket Mode or as requests; return the port of the latter."""
+async def _listen(
+    stack: AsyncExitStack,
+    settings: Settings,
+    workspace: Workspace,
+    teams: Teams,
+    shared: Shared,
+    installing: Installing,
+) -> int | None:
+    """Take events, over Socket Mode or as requests, and tell how we are; return the port of our own HTTP."""
+    checks: dict[str, Check] = {"backend": shared.backend.is_up, "workspaces": installing.is_well}
     if workspace.app_token is not None:
-        handler = AsyncSocketModeHandler(app, workspace.app_token, web_client=app.client)
-        stack.push_async_callback(handler.close_async)
-        await handler.connect_async()  # type: ignore[no-untyped-call]
-        logger.bind(mode="socket").info("listening")
-        return None
-    runner = web.AppRunner(app.web_app(path=EVENTS_PATH), access_log=None)
+        links = Links(teams, workspace.app_token, WebClient(None, shared.calling, workspace.api_url))
+        stack.push_async_callback(links.close)
+        await links.connect()
+        stack.push_async_callback(ended, begun(links.watch()))
+        checks["socket"] = links.is_hearing
+        logger.bind(mode="socket", connections=len(links.links)).info("listening")
+    doors = Doors(teams, checks, installing.flow, signed=workspace.app_token is None)
+    return await _open_doors(stack, settings, doors)
+
+
+async def _open_doors(stack: AsyncExitStack, settings: Settings, doors: Doors) -> int | None:
+    """Open our own HTTP. Where nothing but health is told there, a port that is taken is no reason not to answer."""
+    runner = web.AppRunner(doors.web_app(), access_log=None)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
-    site = web.TCPSite(runner, settings.bot_host, settings.bot_port)
-    await site.start()
+    try:
+        await web.TCPSite(runner, settings.bot_host, settings.bot_port).start()
+    except OSError as error:
+        if doors.signed or doors.flow is not None:
+            raise SettingsError(f"FOOTNOTE_BOT_PORT: {settings.bot_port} cannot be used ({error})") from None
+        logger.bind(port=settings.bot_port).warning("health is not told: the port is taken")
+        return None
     port = int(runner.addresses[0][1])
-    logger.bind(mode="http", port=port, path=EVENTS_PATH).info("listening")
+    logger.bind(port=port, events=doors.signed, installing=doors.flow is not None).info("http open")
     return port
-
-
-def _open_task(stack: AsyncExitStack, work: Coroutine[object, object, object]) -> None:
-    """Do something beside everything else; ended, if need be, when the bot closes."""
-    task = asyncio.create_task(work)
-
-    async def end() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(end)

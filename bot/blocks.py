@@ -5,16 +5,20 @@ Limits: 50 blocks a message, 3,000 characters a section, 12,000 a Markdown block
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from backend.schema import Citation, Document, Passage, RunMetadata
+from bot.defang import defanged as defanged
+from bot.defang import escaped as escaped
+from bot.defang import linked as linked
 from bot.quotes import opened_at, plain, shortened
 from bot.slack import Block
 
 MAX_SOURCES = 10
 MAX_SOURCES_TEXT = 5_500
 """Characters of all sources together: beside a page of 6,500 they stay under the message's 13,200."""
+MAX_UNFOLDED = 3
+"""Sources that are shown at once; more are folded."""
 MAX_TITLE = 150
 MAX_FALLBACK = 3_900
 """Characters of `text`, which notifications and screen readers use; chat.update takes 4,000."""
@@ -24,42 +28,6 @@ ASK_PLAINLY = "ask_plainly"
 """The action id of the button that asks again without the filter; its value is `ts:question`."""
 MAX_ASKED = 1_900
 """Characters of a question that fit into the value of a button, which takes 2,000."""
-
-_CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
-_IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
-_LINK = re.compile(r"\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)")
-_REFERENCE = re.compile(r"^\s*\[[^\]]+\]:\s*\S+.*$", re.MULTILINE)
-_URL = re.compile(r"<?\b(?:https?://|mailto:|www\.)[^\s<>|`]+>?", re.IGNORECASE)
-_TOKEN = re.compile(r"<(?=[!@#/a-zA-Z])")
-
-
-def escaped(text: str) -> str:
-    """Make text safe inside mrkdwn: no token, link or mention comes to life."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def linked(label: str, url: str) -> str:
-    """Return a mrkdwn link, or the label alone where there is nowhere safe to lead."""
-    label = escaped(" ".join(label.split())).replace("|", "¦")
-    if not url:
-        return label
-    target = url.replace("&", "&amp;").replace("|", "%7C").replace("<", "%3C").replace(">", "%3E").replace(" ", "%20")
-    return f"<{target}|{label}>"
-
-
-def defanged(markdown: str) -> str:
-    """Return an answer's Markdown in which no link, image or mention works: links that count are the sources'.
-
-    A link keeps its label, an image its description, a bare address is shown as code.
-    """
-    parts = _CODE.split(markdown)
-    return "".join(part if index % 2 else _defanged(part) for index, part in enumerate(parts))
-
-
-def _defanged(text: str) -> str:
-    text = _REFERENCE.sub("", _LINK.sub(r"\1", _IMAGE.sub(r"\1", text)))
-    text = _URL.sub(lambda found: f"`{found.group(0).strip('<>')}`", text)
-    return _TOKEN.sub("&lt;", text)
 
 
 def fallback(text: str) -> str:
@@ -83,8 +51,8 @@ def markdown(text: str) -> Block:
 
 
 def answer_blocks(citations: Sequence[Citation], metadata: RunMetadata, run_id: str) -> list[Block]:
-    """Return what stands below an answer: its sources, the footer and the feedback buttons."""
-    return [*source_blocks(citations), context(footer(citations, metadata)), feedback_buttons(run_id)]
+    """Return what stands below an answer: its sources, to be folded away, the footer and the feedback buttons."""
+    return [*folded_sources(citations), context(footer(citations, metadata)), feedback_buttons(run_id)]
 
 
 def filter_blocks(described: str, notices: Sequence[str], asked_ts: str, question: str) -> list[Block]:
@@ -93,44 +61,85 @@ def filter_blocks(described: str, notices: Sequence[str], asked_ts: str, questio
     shown: list[Block] = []
     if described:
         line = section(f"*Filter:* {escaped(shortened(described, 400))}")
-        button = _button("Ask without it", ASK_PLAINLY, f"{asked_ts}:{question}")
-        shown.append(line | {"accessory": button} if len(question) <= MAX_ASKED else line)
+        label = "Ask without it: answer again without this filter"
+        again = button("Ask without it", ASK_PLAINLY, f"{asked_ts}:{question}", label)
+        shown.append(line | {"accessory": again} if len(question) <= MAX_ASKED else line)
     return [*shown, *([context(escaped(" ".join(notices)))] if notices else [])]
 
 
 def source_blocks(citations: Sequence[Citation]) -> list[Block]:
     """Return one section per citation, in the order of the markers, as many as fit."""
-    shown, size = [], 0
+    shown = _sources(citations)
+    return [*shown, context(left)] if (left := _left_out(citations, shown)) else shown
+
+
+def folded_sources(citations: Sequence[Citation]) -> list[Block]:
+    """Return the sources in a container that folds, and is folded where they are many; [] if there are none."""
+    shown = _sources(citations)
+    if not shown:
+        return []
+    container: Block = {
+        "type": "container",
+        "title": {"type": "plain_text", "text": f"Sources ({len(citations)})"},
+        "is_collapsible": True,
+        "default_collapsed": len(citations) > MAX_UNFOLDED,
+        "child_blocks": shown,
+    }
+    left = _left_out(citations, shown)
+    return [container | {"subtitle": {"type": "plain_text", "text": left}} if left else container]
+
+
+def _sources(citations: Sequence[Citation]) -> list[Block]:
+    shown: list[Block] = []
+    size = 0
     for citation in citations[:MAX_SOURCES]:
         text = source_text(citation)
         size += len(text)
         if size > MAX_SOURCES_TEXT:
             break
         shown.append(section(text))
-    if len(shown) < len(citations):
-        shown.append(context(f"and {len(citations) - len(shown)} more"))
     return shown
+
+
+def _left_out(citations: Sequence[Citation], shown: Sequence[Block]) -> str:
+    return f"and {len(citations) - len(shown)} more" if len(shown) < len(citations) else ""
+
+
+def plainer(shown: Sequence[Block]) -> list[Block]:
+    """Return blocks without containers, which not every Slack takes: what is in them stands alone."""
+    return [inner for block in shown for inner in block.get("child_blocks", [block])]
+
+
+CAPTION = "caption of an image, written by a model"
 
 
 def source_text(citation: Citation) -> str:
     """Return a source: marker, linked title, where in it, date, and the exact quote."""
-    url = opened_at(citation.url, citation.quote, citation.page)
+    caption = citation.kind == "caption"  # its words are nowhere on the page
+    url = opened_at(citation.url, "" if caption else citation.quote, citation.page)
     title = linked(shortened(citation.title or citation.document_id, MAX_TITLE), url if len(url) < 1_500 else "")
     where = f"p. {citation.page}" if citation.page is not None else escaped(shortened(citation.heading, MAX_TITLE))
-    facts = [f"*[{citation.n}]* {title}", where, (citation.published_at or "")[:10]]
+    facts = [f"*[{citation.n}]* {title}", where, CAPTION if caption else "", (citation.published_at or "")[:10]]
     quoted = escaped(shortened(" ".join(plain(line) for line in citation.quote.splitlines())))
     return " · ".join(fact for fact in facts if fact) + f"\n>“{quoted}”"
 
 
 def footer(citations: Sequence[Citation], metadata: RunMetadata) -> str:
     documents = len({citation.document_id for citation in citations})
-    how = "Quotes only, no model" if metadata.model == "extractive" else f"Written by {escaped(metadata.model)}"
-    return f"{how} · Answered from {counted(documents, 'document')}"
+    return f"{_written_by(metadata)} · Answered from {counted(documents, 'document')}"
+
+
+def _written_by(metadata: RunMetadata) -> str:
+    if metadata.model == "extractive":
+        return "Quotes only: no model could answer" if metadata.degraded == "quoted" else "Quotes only, no model"
+    broken = ", interrupted" if metadata.degraded == "interrupted" else ""
+    return f"Written by {escaped(metadata.model)}{broken}: it can be wrong, so check the quotes"
 
 
 def feedback_buttons(run_id: str) -> Block:
-    def button(text: str, rating: int) -> Block:
-        return {"text": {"type": "plain_text", "text": text}, "value": f"{run_id}:{rating}"}
+    def choice(text: str, label: str, rating: int) -> Block:
+        said = {"text": {"type": "plain_text", "text": text}, "accessibility_label": label}
+        return said | {"value": f"{run_id}:{rating}"}
 
     return {
         "type": "context_actions",
@@ -138,11 +147,18 @@ def feedback_buttons(run_id: str) -> Block:
             {
                 "type": "feedback_buttons",
                 "action_id": FEEDBACK,
-                "positive_button": button("Good answer", 1),
-                "negative_button": button("Bad answer", -1),
+                "positive_button": choice("Good answer", "Good answer: it helped", 1),
+                "negative_button": choice("Bad answer", "Bad answer: say what was wrong", -1),
             }
         ],
     }
+
+
+def stopped_blocks(passages: Sequence[Passage] = ()) -> list[Block]:
+    """Return what stands below an answer that was stopped: which documents it had been reading."""
+    read = {p.document_id: linked(shortened(p.title or p.document_id, 100), opened_at(p.url, "")) for p in passages}
+    named = ", ".join(list(read.values())[:5])
+    return [context(f"Stopped. What stands above was checked against: {named}" if named else "Stopped.")]
 
 
 ABSTAINED = "I couldn't find an answer to that in the documents that everyone here may read."
@@ -203,6 +219,7 @@ def document_line(document: Document) -> str:
         facts.append(counted(document.chunks, "chunk"))
     if document.similar_to:
         facts.append(f"nearly the same as {_named(document.similar_to_title or document.similar_to)}")
+    facts.extend(escaped(notice) for notice in document.notices)
     if document.visibility != "team":
         facts.append("only here" if document.visibility.startswith("channel:") else "only you")
     facts.append(document.updated_at[:10])
@@ -233,8 +250,9 @@ def document_blocks(documents: Sequence[Document], heading: str) -> list[Block]:
 
 
 def _document_buttons(document: Document) -> Block:
-    refresh = _button("Refresh", "document_refresh", document.document_id)
-    remove = _remove_button(document.document_id)
+    title = document.title or document.document_id
+    refresh = button("Refresh", "document_refresh", document.document_id, f"Refresh {title}")
+    remove = _remove_button(document.document_id, title)
     return {"type": "actions", "elements": [refresh, remove] if document.url else [remove]}
 
 
@@ -244,26 +262,28 @@ def remove_button(document_id: str) -> Block:
 
 
 def cancel_button(action: str, value: str) -> Block:
-    return {"type": "actions", "elements": [_button("Cancel", action, value) | {"style": "danger"}]}
+    return {"type": "actions", "elements": [button("Cancel", action, value) | {"style": "danger"}]}
 
 
-def _remove_button(document_id: str) -> Block:
+def _remove_button(document_id: str, title: str = "this document") -> Block:
     confirm = {
         "title": {"type": "plain_text", "text": "Remove this document?"},
         "text": {"type": "plain_text", "text": "It leaves every answer at once."},
         "confirm": {"type": "plain_text", "text": "Remove"},
         "deny": {"type": "plain_text", "text": "Keep"},
     }
-    return _button("Remove", "document_remove", document_id) | {"style": "danger", "confirm": confirm}
+    return button("Remove", "document_remove", document_id, f"Remove {title}") | {"style": "danger", "confirm": confirm}
 
 
-def _button(text: str, action: str, value: str) -> Block:
-    return {
+def button(text: str, action: str, value: str, label: str = "") -> Block:
+    """Return a button; `label` is what a screen reader says where the text alone is not enough."""
+    shown: Block = {
         "type": "button",
         "text": {"type": "plain_text", "text": text},
         "action_id": action,
         "value": value,
     }
+    return shown | ({"accessibility_label": shortened(label, 75)} if label else {})
 
 
 def counted(number: int, noun: str) -> str:

@@ -11,7 +11,8 @@ import aiohttp
 import msgspec
 
 from backend.schema import (
-    LIMIT_REACHED,
+    LIMITS,
+    Citation,
     Collection,
     CollectionReply,
     CollectionRequest,
@@ -25,6 +26,7 @@ from backend.schema import (
     IngestRequest,
     Notice,
     NoticesReply,
+    Passage,
     Problem,
     QueryRequest,
     QueryStreamEvent,
@@ -89,6 +91,21 @@ class EventParser:
         return (name, "\n".join(data)) if data else None
 
 
+class Asked(msgspec.Struct, frozen=True):
+    text: str
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """What a run was asked and what came of it, as far as we read its trace."""
+
+    run_id: str
+    question: Asked
+    outcome: str
+    answer: str = ""
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Passage, ...] = ()
+
+
 class Backend:
     """`api_key` is asked before each request, because the backend may write its key after the bot has started."""
 
@@ -113,6 +130,9 @@ class Backend:
                 if isinstance(event, DoneEvent | FailedEvent):
                     return
         raise BackendUnavailable("the stream broke off")
+
+    async def run(self, run_id: str) -> Trace:
+        return await self._call("GET", f"/runs/{_segment(run_id)}", Trace)
 
     async def ingest(self, request: IngestRequest) -> IngestReply:
         return await self._call("POST", "/ingest", IngestReply, body=request)
@@ -232,7 +252,7 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
         return
     content = await response.read()
     problem = _problem(response.status, content)
-    if response.status in DOWN and problem.type != LIMIT_REACHED:
+    if response.status in DOWN and problem.type not in LIMITS:
         raise BackendUnavailable(f"status {response.status}")
     raise BackendProblem(problem)
 

@@ -181,7 +181,8 @@ def collection_text(collection: Collection) -> str:
         case "cancelled":
             return f"🛑 cancelled · {blocks.counted(ready, 'document')} taken in"
         case _:
-            return f"{'⏳' if _under_way(collection) else '✅'} {' · '.join(parts)}"
+            stopped = f"\n⚠️ {blocks.escaped(shortened(collection.reason, 400))}" if collection.reason else ""
+            return f"{'⏳' if _under_way(collection) else '✅'} {' · '.join(parts)}{stopped}"
 
 
 def collection_blocks(collection: Collection, user: str) -> list[Block]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
 
 from loguru import logger
 
 from backend.schema import (
+    LIMITS,
     MAX_QUESTION,
     Audience,
     Citation,
@@ -25,20 +26,24 @@ from backend.schema import (
     QueryEvent,
     QueryRequest,
     QueryStreamEvent,
+    StatusEvent,
     Understood,
 )
 from bot import blocks
-from bot.audience import Channel, audience_of, refusal
 from bot.client import Backend, BackendProblem, BackendUnavailable
 from bot.directory import Directory
+from bot.experts import Experts
+from bot.offers import offered
+from bot.pace import Pace
 from bot.pages import Pages
-from bot.rungs import POSTED_PAGE, Place
+from bot.readers import Readers
+from bot.rungs import POSTED_PAGE, Place, remove_last
+from bot.running import Running, Stop, until
 from bot.slack import Block, Slack, SlackRefused
+from bot.steps import Steps
 from bot.store import Answer, PostedMessages, Store
-from bot.stream import Pace, Reply
+from bot.stream import Reply
 from bot.thread import Turn, history_of, position, question_text
-
-Item = TypeVar("Item")
 
 EMPTY = "Ask me something about the documents, for example: _what is our policy on parental leave?_"
 TOO_LONG = (
@@ -67,7 +72,6 @@ class Writer(Protocol):
     def text(self) -> str: ...
     def write(self, text: str) -> None: ...
     def show(self, task: Block) -> None: ...
-    def show_once(self, task: Block) -> None: ...
 
 
 @dataclass(slots=True)
@@ -82,34 +86,6 @@ class Collected:
     def show(self, task: Block) -> None:
         pass
 
-    def show_once(self, task: Block) -> None:
-        pass
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The answers that are being written, so that Slack's Stop button finds them."""
-
-    stops: dict[str, set[asyncio.Event]] = field(default_factory=dict)
-
-    @contextmanager
-    def entered(self, thread: str) -> Iterator[asyncio.Event]:
-        stop = asyncio.Event()
-        self.stops.setdefault(thread, set()).add(stop)
-        try:
-            yield stop
-        finally:
-            self.stops[thread].discard(stop)
-            if not self.stops[thread]:
-                del self.stops[thread]
-
-    def stop(self, thread: str) -> int:
-        """Stop what is being written in a thread; return how many answers that were."""
-        stops = self.stops.get(thread, set())
-        for stop in stops:
-            stop.set()
-        return len(stops)
-
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -120,7 +96,8 @@ class Conversation:
     running: Running
     pace: Pace
     bot_user: str
-    allow_external: bool
+    readers: Readers
+    experts: Experts
     timeout: float
 
     async def answer(self, turn: Turn) -> None:
@@ -129,10 +106,14 @@ class Conversation:
         Raises:
             BackendUnavailable, SlackUnavailable: nothing final was said; worth another attempt.
         """
+        with self.running.entered(turn) as stop:
+            await self._bring_about(turn, stop)
+
+    async def _bring_about(self, turn: Turn, stop: Stop) -> None:
         repeated = await self.store.begin_turn(turn.key)
-        posted = await self._posted(turn, repeated=repeated)
+        posted = await self._posted(turn)
         if refused := await self._refusal(turn):
-            await self._whisper(turn, refused)
+            await self._refuse(turn, refused, posted)
             return
         if turn.place == "channel":
             await self.store.join_thread(turn.team, turn.channel, turn.thread_ts)
@@ -142,9 +123,12 @@ class Conversation:
             return
         try:
             request = await self._request(turn, question)
-            await self._answer(turn, request, posted, repeated=repeated)
+            if turn.place == "ephemeral":
+                await self._answer_privately(turn, request, repeated=repeated)
+            else:
+                await self._answer(turn, request, posted, stop)
         except BackendProblem as error:
-            await self.say(turn, sentence(error.problem, turn), posted)
+            await self._decline(turn, error.problem, posted)
 
     async def say(self, turn: Turn, text: str, posted: PostedMessages | None = None) -> None:
         """Make a plain message the turn's outcome, in place of whatever was shown of it."""
@@ -156,36 +140,75 @@ class Conversation:
             await reply.replace(text)
         await self._remember(turn, posted, run_id="")
 
+    async def halt(self, turn: Turn) -> None:
+        """End a turn that was stopped while nobody was at work on it: what is shown of it stays, marked as stopped."""
+        posted = await self._posted(turn)
+        try:
+            if posted.ts:
+                await self.slack.stop_stream(turn.channel, posted.ts[-1], blocks=blocks.stopped_blocks())
+                return
+        except SlackRefused as error:
+            logger.bind(code=error.code).info("nothing streams that could be stopped")
+        await self.say(turn, "_Stopped._", posted)
+
+    async def take_back(self, turn: Turn) -> None:
+        """Delete whatever a turn has posted."""
+        posted = await self._posted(turn)
+        await self.store.drop_answers(turn.team, turn.channel, posted.ts)
+        while posted.ts:
+            await remove_last(self.slack, place_of(turn), posted)
+        logger.bind(turn=turn.label).info("turn taken back")
+
     # ---------------------------------------------------------------------------------------- before the backend
 
-    async def _posted(self, turn: Turn, *, repeated: bool) -> PostedMessages:
-        """Return what this turn has posted; after a crash, also the message that was posted but not yet noted."""
+    async def _posted(self, turn: Turn) -> PostedMessages:
+        """Return what this turn has posted; after a crash, also a message that was posted but not yet noted."""
         posted = await self.store.posted(turn.key)
-        if repeated and not posted.ts and turn.place != "ephemeral":
+        if await self.store.is_making(turn.key):
+            after = max([turn.ts, *posted.ts], key=position)
             ours = [
                 message.ts
-                for message in await self.slack.replies(turn.channel, turn.thread_ts)
-                if message.user == self.bot_user and position(message.ts) > position(turn.ts)
+                for message in await self.slack.replies(turn.channel, turn.thread_ts, after=after)
+                if message.user == self.bot_user and position(message.ts) > position(after)
             ]
             known = await self.store.known_ts(ours)
-            for ts in [ts for ts in ours if ts not in known][:1]:
+            for ts in [ts for ts in ours if ts not in known]:
                 await posted.add(ts)
+            await posted.dismiss()
         return posted
 
+    async def _refuse(self, turn: Turn, words: str, posted: PostedMessages) -> None:
+        """Say to the asker alone that they get no answer here."""
+        if turn.place == "direct":
+            await self.say(turn, words, posted)
+            return
+        if posted.ts:
+            await self.take_back(turn)
+        if turn.ts == turn.thread_ts:
+            await self.store.leave_thread(turn.team, turn.channel, turn.thread_ts)
+        await self._whisper(turn, words)
+
     async def _refusal(self, turn: Turn) -> str | None:
-        if self.allow_external:
-            return None
-        channel = await self.directory.channel(turn.channel) if turn.place == "channel" else Channel(shared=False)
-        return refusal(turn, channel, await self.directory.person(turn.user))
+        return await self.readers.refusal(turn)
 
     async def _whisper(self, turn: Turn, text: str, below: Sequence[Block] = ()) -> None:
         if turn.place == "ephemeral":
             await self.slack.respond(turn.response_url, text, below)
-        elif turn.place == "direct":
-            await self.slack.post(turn.channel, text, below, thread_ts=turn.thread_ts)
         else:
             thread = turn.thread_ts if turn.thread_ts != turn.ts else None
             await self.slack.whisper(turn.channel, turn.user, text, below, thread_ts=thread)
+
+    async def _decline(self, turn: Turn, problem: Problem, posted: PostedMessages) -> None:
+        """Say why there is no answer. A limit concerns only who asked: they are told when to ask again, privately."""
+        limited = problem.type in LIMITS
+        if not limited or posted.ts or turn.place == "direct":
+            await self.say(turn, problem.detail if limited else sentence(problem, turn), posted)
+            return
+        try:
+            await self._whisper(turn, problem.detail)
+        except SlackRefused:  # such as that they are not in the channel: better in public than not at all
+            await self.say(turn, problem.detail, posted)
+        logger.bind(turn=turn.label, type=problem.type).info("turn declined")
 
     async def _request(self, turn: Turn, question: str) -> QueryRequest:
         audience, history, person = await asyncio.gather(
@@ -199,11 +222,11 @@ class Conversation:
             stream=True,
             understand=turn.reading == "full",
             time_zone=person.time_zone if person else None,
+            thread=turn.thread,
         )
 
     async def audience(self, turn: Turn) -> Audience:
-        private = turn.place != "channel"
-        return audience_of(turn, await self.directory.channels_of(turn.user) if private else ())
+        return await self.readers.audience(turn)
 
     async def _history(self, turn: Turn) -> tuple[HistoryTurn, ...]:
         if turn.thread_ts == turn.ts:
@@ -217,41 +240,41 @@ class Conversation:
 
     # ------------------------------------------------------------------------------------------------- the answer
 
-    async def _answer(self, turn: Turn, request: QueryRequest, posted: PostedMessages, *, repeated: bool) -> None:
-        if turn.place == "ephemeral":
-            await self._answer_privately(turn, request, repeated=repeated)
-            return
+    async def _answer(self, turn: Turn, request: QueryRequest, posted: PostedMessages, stop: Stop) -> None:
         before = len(posted.ts)
-        with self.running.entered(turn.thread) as stop:
-            async with Reply(self.slack, place_of(turn), posted, self.pace, stopped=stop) as reply:
-                try:
-                    run = await self._consume(request, reply, stop)
-                except BackendUnavailable:
-                    if not before or reply.text:
-                        await reply.replace(down(turn))
-                    raise
-                await self._conclude(turn, run, reply)
+        async with Reply(self.slack, place_of(turn), posted, self.pace, stopped=stop.pressed) as reply:
+            try:
+                run = await self._consume(request, reply, stop.pressed)
+            except BackendUnavailable:
+                if not before or reply.text:
+                    await reply.replace(down(turn))
+                raise
+            if stop.superseded:
+                return
+            await self._conclude(turn, run, reply)
         await self._remember(turn, posted, run_id=run.done.run_id if run.done else "")
 
     async def _consume(self, request: QueryRequest, reply: Writer, stop: asyncio.Event) -> Run:
         """Follow a run to its end, or to the Stop button, writing as it speaks."""
-        run = Run(question=request.question)
+        run, steps = Run(question=request.question), Steps(reply.show)
         try:
             async with asyncio.timeout(self.timeout), aclosing(self.backend.query(request)) as events:
                 async for event in until(stop, events):
-                    self._take(event, run, reply)
+                    self._take(event, run, reply, steps)
         except TimeoutError:
             run.problem = Problem(title="Timeout", status=504, detail=SLOW)
+        steps.end("error" if run.problem else "complete")
         return run
 
-    def _take(self, event: QueryStreamEvent, run: Run, reply: Writer) -> None:
+    def _take(self, event: QueryStreamEvent, run: Run, reply: Writer, steps: Steps) -> None:
         match event:
             case QueryEvent():
                 run.understood = event.query
             case PassagesEvent():
                 run.passages = event.passages
-                reply.show(blocks.task_chunk(event.passages))
+                steps.read(event.passages)
             case DeltaEvent():
+                steps.write()
                 reply.write(blocks.defanged(event.text))
             case CitationsEvent():
                 run.citations = event.citations
@@ -259,8 +282,10 @@ class Conversation:
                 run.done = event
             case FailedEvent():
                 run.problem = failed(event.problem)
-            case _:
-                reply.show_once(blocks.task_chunk(None))
+            case StatusEvent(stage="generate"):
+                steps.write()
+            case StatusEvent():
+                steps.search()
 
     async def _conclude(self, turn: Turn, run: Run, reply: Reply) -> None:
         log = logger.bind(turn=turn.label, run_id=run.done.run_id if run.done else None)
@@ -271,19 +296,27 @@ class Conversation:
             await self._conclude_stopped(run, reply)
             log.info("turn stopped")
         else:
-            await reply.finish(self._last_words(turn, run, run.done, reply))
+            last = self._last_words(turn, run, run.done, reply)
+            await reply.finish([*last, *await self._offered(turn, run, run.done)])
             log.bind(outcome=run.done.outcome).info("turn done")
 
     def _last_words(self, turn: Turn, run: Run, done: DoneEvent, reply: Reply) -> list[Block]:
+        if not done.run_id:
+            return []  # small talk: there is nothing to cite or to rate
         if done.outcome == "answered":
             return [*understood(turn, run), *blocks.answer_blocks(run.citations, done.metadata, done.run_id)]
         if not reply.text:
             reply.write(abstained(turn))
         return [*understood(turn, run), *blocks.abstention_blocks(run.passages, done.run_id, reply.text)]
 
+    async def _offered(self, turn: Turn, run: Run, done: DoneEvent) -> list[Block]:
+        expert = await self.experts.of(turn.channel)
+        asked = run.understood.text if run.understood and turn.ts != turn.thread_ts else run.question
+        return offered(turn, done, asked, expert=expert is not None) if done.run_id else []
+
     async def _conclude_stopped(self, run: Run, reply: Reply) -> None:
         if reply.text:
-            await reply.finish([*blocks.source_blocks(run.citations), blocks.context("Stopped.")])
+            await reply.finish([*blocks.source_blocks(run.citations), *blocks.stopped_blocks(run.passages)])
         else:
             await reply.replace("_Stopped._")
 
@@ -301,7 +334,8 @@ class Conversation:
             if not repeated:
                 await self._whisper(turn, down(turn))
             raise
-        await self._whisper(turn, *private_message(turn, run, reply.text))
+        text, shown = private_message(turn, run, reply.text)
+        await self._whisper(turn, text, [*shown, *(await self._offered(turn, run, run.done) if run.done else [])])
 
     async def _remember(self, turn: Turn, posted: PostedMessages, *, run_id: str) -> None:
         """Open the run's messages to reactions."""
@@ -356,8 +390,10 @@ def private_message(turn: Turn, run: Run, text: str) -> tuple[str, list[Block]]:
     """Return the one message that a private answer is: its text and its blocks."""
     if run.problem is not None or run.done is None:
         return (sentence(run.problem, turn) if run.problem else "Stopped."), []
+    if not run.done.run_id:
+        return text, [blocks.markdown(text)]
     if run.done.outcome == "answered":
-        below = blocks.answer_blocks(run.citations, run.done.metadata, run.done.run_id)
+        below = blocks.plainer(blocks.answer_blocks(run.citations, run.done.metadata, run.done.run_id))
     else:
         text = text or abstained(turn)
         below = blocks.abstention_blocks(run.passages, run.done.run_id, text)
@@ -366,26 +402,3 @@ def private_message(turn: Turn, run: Run, text: str) -> tuple[str, list[Block]]:
     cut = [blocks.context("The rest did not fit here; ask in a direct message to see all of it.")]
     shown = [blocks.markdown(pages.pages[0]), *(cut if len(pages.pages) > 1 else [])]
     return blocks.fallback(text), [*shown, *understood(turn, run), *below]
-
-
-async def until(stop: asyncio.Event, items: AsyncIterator[Item]) -> AsyncIterator[Item]:
-    """Yield items until there are no more or `stop` is set, whichever is first, also while waiting for the next."""
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        while not stop.is_set():
-            coming = asyncio.ensure_future(anext(items))
-            try:
-                await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                if not coming.done():
-                    coming.cancel()
-                    await asyncio.wait({coming})
-            if coming.cancelled():
-                return
-            try:
-                item = coming.result()
-            except StopAsyncIteration:
-                return
-            yield item
-    finally:
-        stopping.cancel()

@@ -10,13 +10,13 @@ from loguru import logger
 
 from backend.schema import Audience, Document
 from bot import blocks
-from bot.audience import audience_of, may_read
+from bot.audience import may_read
 from bot.client import Backend, BackendProblem, BackendUnavailable
 from bot.commands import CommandError, DocsCommand, read_docs
-from bot.directory import Directory
 from bot.durable import Payload
 from bot.home import home_blocks
 from bot.quotes import shortened
+from bot.readers import Readers
 from bot.slack import Block, Slack
 from bot.store import Store
 from bot.thread import Turn
@@ -42,8 +42,12 @@ class DocsJob:
         except CommandError as error:
             await self._respond(payload, str(error))
             return
+        asker = _asker(payload["team"], payload["user"], payload["channel"])
+        if refused := await self.shelf.readers.refusal(asker):
+            await self._respond(payload, refused)
+            return
         exact = payload.get("exact") == "yes"
-        await self._respond(payload, *await self.shelf.run(command, _asker(payload), exact=exact))
+        await self._respond(payload, *await self.shelf.run(command, asker, exact=exact))
 
     async def give_up(self, payload: Payload) -> None:
         logger.bind(job=self.name, user=payload["user"]).error("command unanswered")
@@ -55,17 +59,9 @@ class DocsJob:
         await self.slack.respond(payload["response_url"], text, content or [blocks.section(text)])
 
 
-def _asker(payload: Payload) -> Turn:
+def _asker(team: str, user: str, channel: str = "") -> Turn:
     """Return who asked, as a turn whose answer only they see."""
-    return Turn(
-        team=payload["team"],
-        channel=payload["channel"],
-        ts="",
-        thread_ts="",
-        user=payload["user"],
-        text="",
-        place="ephemeral",
-    )
+    return Turn(team=team, channel=channel, ts="", thread_ts="", user=user, text="", place="ephemeral")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,7 @@ class HomeJob:
         user = payload["user"]
         documents: list[Document] | None
         try:
-            documents = await self.shelf.readable(Audience(user=user, private=True), payload["team"])
+            documents = await self.shelf.home(payload["team"], user)
         except (BackendUnavailable, BackendProblem):
             documents = None
         await self.slack.publish_home(user, home_blocks(documents))
@@ -97,7 +93,7 @@ class Shelf:
     """`/docs`: what the asker may read, listed, searched, refreshed, removed. Answers are for the asker alone."""
 
     backend: Backend
-    directory: Directory
+    readers: Readers
     store: Store
     listed: OrderedDict[str, tuple[str, ...]] = field(default_factory=OrderedDict)
     """The ids that each user last saw as numbers."""
@@ -117,13 +113,16 @@ class Shelf:
     async def readable(self, audience: Audience, team: str, text: str = "") -> list[Document]:
         """Return the newest documents that the audience may read."""
         found = await self.backend.documents(team, text=text, limit=SCANNED)
-        return [document for document in found.documents if may_read(document.visibility, audience)]
+        return [document for document in found.documents if _may_read(document, audience)]
 
-    async def _audience(self, turn: Turn) -> Audience:
-        return audience_of(turn, await self.directory.channels_of(turn.user))
+    async def home(self, team: str, user: str) -> list[Document]:
+        """Return the newest documents that a person may read; none for those whom we do not answer."""
+        asker = _asker(team, user)
+        refused = await self.readers.refusal(asker)
+        return [] if refused else await self.readable(await self.readers.audience(asker), team)
 
     async def _list(self, command: DocsCommand, turn: Turn) -> tuple[str, list[Block]]:
-        documents = await self.readable(await self._audience(turn), turn.team, command.target)
+        documents = await self.readable(await self.readers.audience(turn), turn.team, command.target)
         if not documents:
             return ("Nothing matches that." if command.target else "There are no documents yet. Try `/ingest URL`."), []
         shown = documents[:SHOWN]
@@ -142,8 +141,11 @@ class Shelf:
         if document_id is None:
             return "I don't know which one that is. Run `/docs list` first, then use its number.", []
         document = await self.backend.document(turn.team, document_id)
-        if not may_read(document.visibility, await self._audience(turn)):
+        audience = await self.readers.audience(turn)
+        if not _may_read(document, audience):
             return "There is no such document.", []
+        if audience.only_tags:
+            return "Only members of this workspace can change documents.", []
         title = blocks.escaped(shortened(document.title or document.document_id, 100))
         if verb == "remove":
             await self._remove(turn.team, document_id)
@@ -166,3 +168,8 @@ class Shelf:
             return target
         listed = self.listed.get(user, ())
         return listed[int(target) - 1] if 1 <= int(target) <= len(listed) else None
+
+
+def _may_read(document: Document, audience: Audience) -> bool:
+    tags = document.metadata.get("tags", ())
+    return may_read(document.visibility, audience, tags if isinstance(tags, list | tuple) else ())

@@ -8,13 +8,13 @@ work must be repeatable; that is what bot.store is for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 from loguru import logger
@@ -23,10 +23,12 @@ from bot.client import BackendUnavailable
 from bot.slack import SlackUnavailable
 
 Payload: TypeAlias = dict[str, str]
+State: TypeAlias = Literal["done", "waiting", "failed"]
+"""How an attempt ended: with the job's end, with something that another attempt may not meet, or unforeseen."""
 
-VERSION = "footnote-bot-1"
+VERSION = "footnote-bot-2"
 """DBOS resumes only work of the same version. Change it when a job's steps change, never with a release."""
-DELAYS: tuple[float, ...] = (1, 2, 4, 8, *([15] * 240))
+DELAYS: tuple[float, ...] = (1, 2, 4, *([6] * 50), *([15] * 220))
 """Seconds between attempts: an hour in all, after which a person is told to ask again."""
 
 
@@ -39,7 +41,8 @@ class Job(Protocol):
     """One kind of durable work.
 
     `attempt` may raise BackendUnavailable or SlackUnavailable, and is then tried again later; `give_up` is called when
-    that never helped, and `fail` when something unforeseen was raised. Each ends in words for the person who waits.
+    that never helped, and `fail` when something unforeseen was raised. Each ends in words for the person who waits, and
+    is tried again, too, where Slack cannot take them.
     """
 
     @property
@@ -79,6 +82,10 @@ class Durable:
         with SetWorkflowID(key):
             await DBOS.start_workflow_async(self._workflows[name], payload)  # type: ignore[arg-type]
 
+    def knows(self, name: str) -> bool:
+        """Whether there is such a job."""
+        return name in self._workflows
+
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - a deadline for the whole, not for one await
         """Wait for attempts that are under way; what is not done by then stays recorded for the next start."""
         deadline = asyncio.get_running_loop().time() + timeout
@@ -99,6 +106,7 @@ async def open_durable(
     stop_timeout: float,
     delays: Sequence[float] = DELAYS,
     remembered: timedelta = REMEMBERED,
+    version: str = VERSION,
 ) -> AsyncIterator[Durable]:
     """Launch DBOS in the running loop with these jobs, resume what was left, and close it all in the end.
 
@@ -107,10 +115,11 @@ async def open_durable(
     DBOS is one per process. It gets its own thread to be taken down in: its shutdown joins threads of its own.
     """
     work = Work(set(), set())
-    DBOS(config=_config(path))
+    DBOS(config=_config(path, version))
     workflows = {job.name: _workflow(job, work, delays) for job in jobs}
     DBOS.launch()
     durable = Durable(workflows, work)
+    await _take_over(durable, version)
     forgetting = asyncio.create_task(_forget(remembered))
     try:
         yield durable
@@ -122,6 +131,14 @@ async def open_durable(
         with ThreadPoolExecutor(1) as pool:
             await loop.run_in_executor(pool, _destroy)
         loop.set_default_executor(ThreadPoolExecutor())  # DBOS leaves its own, closed, in its place
+
+
+async def _take_over(durable: Durable, version: str) -> None:
+    """Begin anew what a bot of another version left undone: its steps were others, the work is the same."""
+    for left in await DBOS.list_workflows_async(status=["PENDING", "ENQUEUED"]):
+        if left.app_version != version and durable.knows(left.name) and left.input:
+            await DBOS.delete_workflow_async(left.workflow_id)
+            await durable.record(left.name, left.workflow_id, left.input["args"][0])
 
 
 async def _forget(remembered: timedelta) -> None:
@@ -139,11 +156,11 @@ def _destroy() -> None:
     DBOS.destroy(destroy_registry=True)
 
 
-def _config(path: Path) -> DBOSConfig:
+def _config(path: Path, version: str) -> DBOSConfig:
     return {
         "name": "footnote-bot",
         "system_database_url": f"sqlite:///{path}",
-        "application_version": VERSION,
+        "application_version": version,
         "executor_id": "bot",
         "log_level": "ERROR",
         "enable_otlp": False,
@@ -153,38 +170,50 @@ def _config(path: Path) -> DBOSConfig:
 
 
 def _workflow(job: Job, work: Work, delays: Sequence[float]) -> Callable[[Payload], Awaitable[None]]:
-    """Register one job with DBOS: attempts with durable pauses between them."""
+    """Register one job with DBOS: attempts with durable pauses between them, and then, if need be, last words."""
 
     @DBOS.step(name=f"{job.name}.attempt")
-    async def attempt(payload: Payload) -> bool:
+    async def attempt(payload: Payload) -> State:
         with work.counted(work.busy):
             return await _attempt(job, payload)
 
-    @DBOS.step(name=f"{job.name}.give_up")
-    async def give_up(payload: Payload) -> None:
-        await job.give_up(payload)
+    @DBOS.step(name=f"{job.name}.last_words")
+    async def last_words(payload: Payload, state: State) -> State:
+        with work.counted(work.busy):
+            return await _tried(job, (job.fail if state == "failed" else job.give_up)(payload))
 
     @DBOS.workflow(name=job.name)
     async def workflow(payload: Payload) -> None:
         with work.counted(work.tasks):
+            state: State = "waiting"
             for delay in delays:
-                if await attempt(payload):
+                if (state := await attempt(payload)) != "waiting":
+                    break
+                await DBOS.sleep_async(delay)
+            if state == "done":
+                return
+            logger.bind(job=job.name, state=state).error("ends in words")
+            for delay in delays:
+                if await last_words(payload, state) == "done":
                     return
                 await DBOS.sleep_async(delay)
-            logger.bind(job=job.name).error("gave up")
-            await give_up(payload)
 
     return workflow
 
 
-async def _attempt(job: Job, payload: Payload) -> bool:
-    """Return whether the job has come to its end, well or not."""
+async def _attempt(job: Job, payload: Payload) -> State:
     try:
-        await job.attempt(payload)
-    except (BackendUnavailable, SlackUnavailable) as error:
-        logger.bind(job=job.name, error=str(error)).warning("will try again")
-        return False
+        return await _tried(job, job.attempt(payload))
     except Exception:  # noqa: BLE001 - the rim: whatever happens, the person who asked gets words
         logger.bind(job=job.name).exception("job failed")
-        await job.fail(payload)
-    return True
+        return "failed"
+
+
+async def _tried(job: Job, work: Coroutine[object, object, None]) -> State:
+    """Return whether the work was done, or is worth another try."""
+    try:
+        await work
+    except (BackendUnavailable, SlackUnavailable) as error:
+        logger.bind(job=job.name, error=str(error)).warning("will try again")
+        return "waiting"
+    return "done"

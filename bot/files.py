@@ -10,6 +10,7 @@ import msgspec
 MAX_FILE = 50_000_000
 """Bytes of one file; what the backend takes by default."""
 MAX_FILES = 20
+ARCHIVES = frozenset({"application/zip", "application/x-zip-compressed"})
 SLACK_HOSTS = (".slack.com", ".slack-gov.com")
 
 
@@ -27,6 +28,11 @@ class SharedFile(msgspec.Struct, frozen=True):
     def stated_title(self) -> str:
         """The title that a person gave it, "" where Slack made one of the file's name."""
         return "" if self.title in {"", self.name, self.name.rpartition(".")[0]} else self.title
+
+
+def is_archive(file: SharedFile) -> bool:
+    """Whether it is a zip of many documents: that of an office document has a name and a type of its own."""
+    return file.name.lower().endswith(".zip") or file.mimetype in ARCHIVES
 
 
 def files_of(message: Mapping[str, object]) -> tuple[SharedFile, ...]:

@@ -23,7 +23,7 @@ from bot.commands import (
 )
 from bot.directory import Directory
 from bot.durable import Payload
-from bot.files import MAX_FILE, SharedFile, read_files, write_files
+from bot.files import MAX_FILE, SharedFile, is_archive, read_files, write_files
 from bot.progress import Asked, Progress, end_in_words, follow, follow_all
 from bot.slack import Slack, SlackRefused
 from bot.store import Store
@@ -34,6 +34,7 @@ FILE_PROBLEMS = {
     "not_on_slack": "That file is not kept in Slack. Give me its address instead.",
     "too_large": f"The file is larger than {MAX_FILE // 1_000_000} MB, which is the most that I take.",
     "missing_scope": "Slack does not let me read files here. Someone needs to add the `files:read` scope to the app.",
+    "archive": "That is an archive. Share its documents one by one, or give me its address: `/ingest zip URL`.",
     "file_not_found": "Slack no longer has that file.",
 }
 NOTHING_TO_ADD = (
@@ -125,6 +126,9 @@ class IngestJob:
         await follow(self.backend, asked.team, url, lambda: self.backend.ingest(request), progress)
 
     async def _follow_file(self, file: SharedFile, command: IngestCommand, asked: Asked, progress: Progress) -> None:
+        if is_archive(file):
+            await progress.fail(file.id, FILE_PROBLEMS["archive"])
+            return
         visibility = shared_visibility(command, asked.channel, asked.user)
         request = request_of(command, asked, visibility, title=file.stated_title or None)
         try:

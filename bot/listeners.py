@@ -14,19 +14,21 @@ from typing import Any
 from loguru import logger
 from slack_bolt.async_app import AsyncApp
 
-from bot.blocks import ASK_PLAINLY, FEEDBACK
+from bot.blocks import ASK_PLAINLY
 from bot.collection_jobs import CANCEL
 from bot.commands import CommandError, ingest_job, read_ingest
-from bot.conversation import Running
 from bot.durable import Durable, Payload
-from bot.feedback import rating_of, read_button
+from bot.edits import deleted_turn, edited_turn
 from bot.files import files_of
 from bot.ingest import payload_of_wish
+from bot.listeners_expert import ExpertListeners
+from bot.missed import Missed
+from bot.quiet import BUSY, TOLD, Quiet
 from bot.store import Store
 from bot.thread import Turn, is_for_others, is_human, mentions, position, turn_of_button, turn_of_command, turn_of_event
 from bot.thread_document import ThreadChange, change_of
 from bot.thread_jobs import payload_of_change
-from bot.turns import write_turn
+from bot.turns import Turns, write_turn
 from bot.wish import read_wish
 
 INGEST_THREAD = "ingest_thread"
@@ -40,23 +42,26 @@ Ack = Callable[..., Awaitable[Any]]
 class Listeners:
     durable: Durable
     store: Store
-    running: Running
+    turns: Turns
+    quiet: Quiet
+    experts: ExpertListeners
+    missed: Missed
     team: str
     bot_user: str
+    is_agent: bool = False
+    """Whether the app is declared an agent, whose conversations begin with suggested questions."""
 
     def register(self, app: AsyncApp) -> None:
         """Tell Bolt which listener is for what. The last two take what we do not act on, so that it is acknowledged."""
         app.event("app_mention")(self.mention)
         app.event("message")(self.message)
-        app.event("reaction_added")(self.reaction_added)
-        app.event("reaction_removed")(self.reaction_removed)
         app.event("app_home_opened")(self.home_opened)
+        app.event("assistant_thread_started")(self.assistant_started)
         app.event("agent_session_stopped")(self.session_stopped)
         app.shortcut(INGEST_THREAD)(self.ingest_thread)
         app.command("/ask")(self.ask)
         app.command("/ingest")(self.ingest)
         app.command("/docs")(self.docs)
-        app.action(FEEDBACK)(self.feedback_button)
         app.action(ASK_PLAINLY)(self.ask_plainly)
         app.action(re.compile("^document_(remove|refresh)$"))(self.document_button)
         app.action(CANCEL)(self.cancel_collection)
@@ -67,14 +72,18 @@ class Listeners:
     # ---------------------------------------------------------------------------------------------------- questions
 
     async def mention(self, event: Body) -> None:
-        if is_human(event):
+        if is_human(event) and not await self._sets_mode(event):
             await self._record_message(event)
+            for reply in await self.missed.replies(event):
+                await self.message(reply)
 
     async def message(self, event: Body) -> None:
         if is_human(event):
-            if await self._is_for_us(event):
+            if not (await self._sets_mode(event) or await self.experts.takes(event)) and await self._is_for_us(event):
                 await self._record_message(event)
-        elif (change := change_of(event, self.bot_user)) is not None:
+            return
+        await self._follow_question(event)
+        if (change := change_of(event, self.bot_user)) is not None:
             await self._record_change(change)
 
     async def _record_message(self, event: Body) -> None:
@@ -95,7 +104,23 @@ class Listeners:
         thread_ts, text = event.get("thread_ts"), str(event.get("text") or "")
         if not thread_ts or is_for_others(text, self.bot_user):
             return False
-        return await self.store.is_ours(self.team, str(event["channel"]), str(thread_ts))
+        if not await self.store.is_ours(self.team, str(event["channel"]), str(thread_ts)):
+            return False
+        answered = await self.quiet.answers(self.team, str(event["channel"]), str(thread_ts))
+        if not answered and await self.quiet.is_missed(event, self.team):
+            await self._tell(event, f"busy:{event['channel']}:{thread_ts}", BUSY)
+        return answered
+
+    async def _sets_mode(self, event: Body) -> bool:
+        """Whether a message says that its thread be quiet or not, and nothing else; done if so."""
+        mode = await self.quiet.set(event, self.team)
+        if mode is not None:
+            await self._tell(event, f"mode:{event['channel']}:{event['ts']}", TOLD[mode])
+        return mode is not None
+
+    async def _tell(self, event: Body, key: str, words: str) -> None:
+        place = {"channel": str(event["channel"]), "thread_ts": str(event["thread_ts"]), "user": str(event["user"])}
+        await self.durable.record("mode", key, {**place, "key": key, "words": words})
 
     async def ask(self, ack: Ack, command: Mapping[str, str]) -> None:
         await self._record_turn(turn_of_command(command, self.team))
@@ -107,13 +132,25 @@ class Listeners:
             await self._record_turn(turn)
         await ack()
 
+    async def _follow_question(self, event: Body) -> None:
+        """Have an answer follow the edit or the deletion of its question."""
+        if (turn := edited_turn(event, self.team, self.bot_user)) and await self.turns.ledger.asked(turn.key):
+            await self.durable.record("turn", f"{turn.key}:{turn.edited_ts}", write_turn(turn))
+        elif (turn := deleted_turn(event, self.team, self.bot_user)) and await self.turns.ledger.asked(turn.key):
+            await self.durable.record("withdraw", f"withdraw:{turn.key}", write_turn(turn))
+
     async def _record_turn(self, turn: Turn) -> None:
+        """Record a question; from then on its thread is ours."""
+        await self.turns.expect(turn)
+        if turn.place == "channel":
+            await self.store.join_thread(turn.team, turn.channel, turn.thread_ts)
         await self.durable.record("turn", turn.key, write_turn(turn))
         logger.bind(turn=turn.label, place=turn.place).info("turn recorded")
 
     async def session_stopped(self, event: Body) -> None:
         thread_ts = event.get("thread_ts") or event.get("ts")
-        stopped = self.running.stop(f"{self.team}:{event['channel']}:{thread_ts}")
+        thread = f"{self.team}:{event['channel']}:{thread_ts}"
+        stopped = await self.turns.stop(thread, str(event["event_ts"]))
         logger.bind(answers=stopped).info("stop pressed")
 
     # ---------------------------------------------------------------------------------------------------- documents
@@ -194,36 +231,17 @@ class Listeners:
         if event.get("tab") in {"home", None}:
             key = f"home:{event['user']}:{event.get('event_ts', '')}"
             await self.durable.record("home", key, {"team": self.team, "user": str(event["user"])})
+        elif self.is_agent:
+            await self._suggest(str(event["user"]), str(event["channel"]), event_ts=str(event.get("event_ts", "")))
 
-    # ----------------------------------------------------------------------------------------------------- feedback
+    async def assistant_started(self, event: Body) -> None:
+        """A conversation of the older kind was opened; where Slack tells of it, the app has it."""
+        thread = event["assistant_thread"]
+        await self._suggest(str(thread["user_id"]), str(thread["channel_id"]), str(thread["thread_ts"]))
 
-    async def reaction_added(self, event: Body) -> None:
-        await self._reaction(event, added=True)
-
-    async def reaction_removed(self, event: Body) -> None:
-        await self._reaction(event, added=False)
-
-    async def _reaction(self, event: Body, *, added: bool) -> None:
-        """Take a 👍 or 👎 on a message of ours that a run wrote."""
-        name, item, user = str(event["reaction"]), event["item"], str(event["user"])
-        rating = rating_of(name)
-        if rating is None or event.get("item_user", self.bot_user) != self.bot_user or item.get("type") != "message":
-            return
-        run_id = await self.store.run_of(self.team, str(item["channel"]), str(item["ts"]))
-        if run_id is None:
-            return
-        await self.store.react(run_id, user, name, rating if added else None)
-        key = f"reaction:{run_id}:{user}:{event['event_ts']}"
-        await self.durable.record("feedback", key, {"run_id": run_id, "user": user})
-
-    async def feedback_button(self, ack: Ack, body: Body, action: Body) -> None:
-        pressed = read_button(str(action.get("value") or ""))
-        if pressed is not None:
-            run_id, rating = pressed
-            user = str(body["user"]["id"])
-            key = f"button:{run_id}:{user}:{action.get('action_ts', body.get('trigger_id', ''))}"
-            await self.durable.record("feedback", key, {"run_id": run_id, "user": user, "button": str(rating)})
-        await ack()
+    async def _suggest(self, user: str, channel: str, thread_ts: str = "", *, event_ts: str = "") -> None:
+        payload = {"team": self.team, "user": user, "channel": channel, "thread_ts": thread_ts}
+        await self.durable.record("prompts", f"prompts:{channel}:{thread_ts or event_ts}", payload)
 
     # -------------------------------------------------------------------------------------------------------- rest
 

@@ -1,56 +1,111 @@
-"""One turn of a thread at a time, the earliest waiting one first, and not too many threads at once."""
+"""One turn of a thread at a time, in the order in which they were asked, and not too many threads at once."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Hashable
+import time
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from itertools import count
+from typing import TypeAlias
 
-SETTLE = 0.1
-"""Seconds that an idle key waits before its first turn, unless nothing can precede it: messages that arrive together
-are recorded in any order."""
+Position: TypeAlias = tuple[int, str]
+
+SETTLE, SETTLE_LATE = 0.1, 1.0
+"""Seconds that a turn waits at first, unless nothing can precede it: messages that arrive together are recorded in any
+order. Those that arrive late arrive in a crowd, as after a reconnect."""
+PATIENCE = 300.0
+"""Seconds that a turn waits for earlier ones that are to be tried again: with a backend that is down for longer, each
+question is told so by itself."""
+
+
+@dataclass(order=True, slots=True)
+class Waiter:
+    position: Position
+    number: int
+    since: float = field(compare=False)
+    settled: float = field(compare=False)
+    """When it may go first."""
+    admitted: asyncio.Future[None] = field(compare=False)
+
+
+@dataclass(slots=True)
+class Line:
+    """The turns of one thread: who waits, whether one is at work, and whose outcome is still to come."""
+
+    waiting: list[Waiter] = field(default_factory=list)
+    busy: bool = False
+    expected: set[Position] = field(default_factory=set)
 
 
 class ThreadOrder:
     """A lock per key that goes to the waiter of the lowest position, and a bound over all keys."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots = asyncio.Semaphore(limit)
-        self._waiting: dict[Hashable, list[tuple[tuple[int, str], int, asyncio.Future[None]]]] = {}
+        self._lines: dict[Hashable, Line] = {}
         self._count = count()
+        self._patience = patience
+        self._clock = clock
+
+    def expect(self, key: Hashable, position: Position) -> None:
+        """Say that a turn was recorded: later ones of its key wait for its end, within reason."""
+        self._lines.setdefault(key, Line()).expected.add(position)
+
+    def done(self, key: Hashable, position: Position) -> None:
+        """Say that a turn has come to its end."""
+        if (line := self._lines.get(key)) is not None:
+            line.expected.discard(position)
+            self._admit(key)
 
     @asynccontextmanager
-    async def turn(self, key: Hashable, position: tuple[int, str], *, first: bool = False) -> AsyncIterator[None]:
-        """Wait for this key's turn, then for a slot. `first`: nothing of this key can come before it."""
-        await self._enter(key, position, 0.0 if first else SETTLE)
+    async def turn(self, key: Hashable, position: Position, *, settle: float = SETTLE) -> AsyncIterator[None]:
+        """Wait for this key's turn, `settle` seconds at least, then for a slot."""
+        await self._enter(key, position, settle)
         try:
             async with self._slots:
                 yield
         finally:
             self._leave(key)
 
-    async def _enter(self, key: Hashable, position: tuple[int, str], settle: float) -> None:
-        loop = asyncio.get_running_loop()
-        if key not in self._waiting:
-            self._waiting[key] = []
-            loop.call_later(settle, self._leave, key)
-        admitted = loop.create_future()
-        heapq.heappush(self._waiting[key], (position, next(self._count), admitted))
+    async def _enter(self, key: Hashable, position: Position, settle: float) -> None:
+        loop, now = asyncio.get_running_loop(), self._clock()
+        waiter = Waiter(position, next(self._count), now, now + settle, loop.create_future())
+        heapq.heappush(self._lines.setdefault(key, Line()).waiting, waiter)
+        for later in (settle, self._patience):
+            loop.call_later(later, self._admit, key)
         try:
-            await admitted
+            await waiter.admitted
         except asyncio.CancelledError:
-            if admitted.done() and not admitted.cancelled():
+            if waiter.admitted.done() and not waiter.admitted.cancelled():
                 self._leave(key)
             raise
 
     def _leave(self, key: Hashable) -> None:
-        """Pass the turn on to the earliest waiter, if there is one."""
-        waiting = self._waiting[key]
-        while waiting:
-            _, _, admitted = heapq.heappop(waiting)
-            if not admitted.done():
-                admitted.set_result(None)
-                return
-        del self._waiting[key]
+        self._lines[key].busy = False
+        self._admit(key)
+
+    def _admit(self, key: Hashable) -> None:
+        """Let the earliest waiter in if nobody is, and nobody else is to come first."""
+        line = self._lines.get(key)
+        if line is None or line.busy:
+            return
+        while line.waiting and line.waiting[0].admitted.done():
+            heapq.heappop(line.waiting)
+        if line.waiting and self._may_go(line, line.waiting[0]):
+            line.busy = True
+            heapq.heappop(line.waiting).admitted.set_result(None)
+        elif not line.waiting and not line.expected:
+            del self._lines[key]
+
+    def _may_go(self, line: Line, waiter: Waiter) -> bool:
+        now = self._clock() + 0.001  # timers may be early by as much
+        if now < waiter.settled:
+            return False
+        earlier = {position for position in line.expected if position < waiter.position}
+        if now < waiter.since + self._patience:
+            return not earlier
+        line.expected -= earlier
+        return True

@@ -6,15 +6,16 @@ others and are kept well clear of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import msgspec
 from loguru import logger
 
 from bot.blocks import fallback, markdown
-from bot.slack import Block, SlackRefused, SlackUnavailable
+from bot.pace import Call, Pace
+from bot.slack import Block, SlackBusy, SlackRefused, SlackUnavailable
 
 STREAM_PAGE = 11_000
 """A streamed message holds about 12,000 characters in all, whatever the size of each append."""
@@ -42,7 +43,7 @@ class SlackMessages(Protocol):
     ) -> str: ...
     async def append_stream(self, channel: str, ts: str, chunks: Sequence[Block]) -> None: ...
     async def stop_stream(
-        self, channel: str, ts: str, chunks: Sequence[Block] = (), blocks: Sequence[Block] = ()
+        self, channel: str, ts: str, chunks: Sequence[Block] = (), blocks: Sequence[Block] = (), *, more: bool = False
     ) -> None: ...
     async def post(
         self, channel: str, text: str, blocks: Sequence[Block] = (), *, thread_ts: str | None = None
@@ -52,10 +53,16 @@ class SlackMessages(Protocol):
 
 
 class Posted(Protocol):
-    """The messages of one turn that Slack has, in order, remembered across restarts."""
+    """The messages of one turn that Slack has, in order, remembered across restarts.
+
+    `intend` is called before one is made and `add` or `dismiss` once it is known what came of it: where neither was, a
+    later attempt looks for a message that nobody knows.
+    """
 
     @property
     def ts(self) -> Sequence[str]: ...
+    async def intend(self) -> None: ...
+    async def dismiss(self) -> None: ...
     async def add(self, ts: str) -> None: ...
     async def drop_last(self) -> None: ...
 
@@ -64,10 +71,14 @@ class MaybePosted(SlackUnavailable):
     """Slack failed while making a new message, which may exist nevertheless: only a new attempt can look for it."""
 
 
-@contextmanager
-def making_a_message() -> Iterator[None]:
+@asynccontextmanager
+async def making_a_message(posted: Posted) -> AsyncIterator[None]:
+    await posted.intend()
     try:
         yield
+    except (SlackRefused, SlackBusy):
+        await posted.dismiss()
+        raise
     except SlackUnavailable as error:
         raise MaybePosted(str(error)) from error
 
@@ -79,145 +90,183 @@ class Rung(Protocol):
     """
 
     page: int
+    call: Call
     interval: float
+    """The shortest time between two such calls."""
 
-    async def show(self, pages: Sequence[str], task: Block | None) -> None: ...
-    async def close(self, pages: Sequence[str], blocks: Sequence[Block], task: Block | None) -> None: ...
+    async def show(self, pages: Sequence[str], tasks: Sequence[Block]) -> None: ...
+    async def close(self, pages: Sequence[str], blocks: Sequence[Block], tasks: Sequence[Block]) -> None: ...
 
 
 class StreamRung:
     """chat.startStream, appendStream and stopStream; in chunks only, because Slack refuses to mix modes."""
 
     page = STREAM_PAGE
+    call: Call = "append"
     interval = STREAM_INTERVAL
 
-    def __init__(self, slack: SlackMessages, place: Place, posted: Posted) -> None:
+    def __init__(self, slack: SlackMessages, place: Place, posted: Posted, pace: Pace) -> None:
         self._slack = slack
         self._place = place
         self._posted = posted
+        self._pace = pace
         self._open: str | None = None
         self._current = 0
         self._sent = 0
 
-    async def show(self, pages: Sequence[str], task: Block | None) -> None:
+    async def show(self, pages: Sequence[str], tasks: Sequence[Block]) -> None:
         await self._finish_pages(pages)
-        await self._send(pages[self._current], task)
+        await self._send(pages, tasks)
 
-    async def close(self, pages: Sequence[str], blocks: Sequence[Block], task: Block | None) -> None:
+    async def close(self, pages: Sequence[str], blocks: Sequence[Block], tasks: Sequence[Block]) -> None:
         await self._finish_pages(pages)
-        await self._complete(pages[self._current], blocks, task)
+        await self._complete(pages, blocks, tasks)
 
     async def _finish_pages(self, pages: Sequence[str]) -> None:
         """Complete the messages of all pages but the last."""
         while self._current < len(pages) - 1:
-            await self._complete(pages[self._current], (), None)
+            await self._complete(pages, (), (), more=True)
             self._current, self._sent = self._current + 1, 0
 
-    async def _complete(self, page: str, blocks: Sequence[Block], task: Block | None) -> None:
-        """Stop the page's stream with what is left of the page, starting it first if it has not been."""
-        if self._open is None:
-            await self._send(page, None)
+    async def _complete(
+        self, pages: Sequence[str], blocks: Sequence[Block], tasks: Sequence[Block], *, more: bool = False
+    ) -> None:
+        """Stop the page's stream with what is left of the page, starting it first if it has not been.
+
+        Where the budget has no stop to give at once, the text is shown meanwhile.
+        """
+        if self._open is None or not self._pace.is_free("stop"):
+            await self._send(pages, tasks)
+            tasks = ()
         if self._open is not None:
-            await self._slack.stop_stream(self._place.channel, self._open, self._unsent(page, task), blocks)
+            await self._pace.take("stop")
+            page = pages[self._current]
+            await self._slack.stop_stream(self._place.channel, self._open, self._unsent(page, tasks), blocks, more=more)
             self._open = None
 
-    def _unsent(self, page: str, task: Block | None) -> list[Block]:
+    def _unsent(self, page: str, tasks: Sequence[Block]) -> list[Block]:
         text = page[self._sent :]
-        return ([task] if task else []) + ([{"type": "markdown_text", "text": text}] if text else [])
+        return [*tasks, *([{"type": "markdown_text", "text": text}] if text else [])]
 
-    async def _send(self, page: str, task: Block | None) -> None:
-        """Start the page's stream or append to it. `page` is the page as it is now: it may grow meanwhile."""
-        chunks, place = self._unsent(page, task), self._place
-        if not chunks:
+    async def _send(self, pages: Sequence[str], tasks: Sequence[Block]) -> None:
+        """Start the page's stream or append to it. The page is taken as it is once the budget allows the call."""
+        if not self._unsent(pages[self._current], tasks):
             return
-        if self._open is not None:
-            await self._slack.append_stream(place.channel, self._open, chunks)
-        else:
-            with making_a_message():
+        await self._pace.take("start" if self._open is None else "append")
+        page, place = pages[self._current], self._place
+        chunks = self._unsent(page, tasks)
+        if self._open is None:
+            async with making_a_message(self._posted):
                 self._open = await self._slack.start_stream(
                     place.channel, place.thread_ts, chunks, team=place.team, user=place.user
                 )
             await self._posted.add(self._open)
+        else:
+            await self._append(self._open, chunks)
         self._sent = len(page)
+
+    async def _append(self, ts: str, chunks: Sequence[Block]) -> None:
+        """Append; what may have been appended already is not appended again: an edit of the whole is never wrong."""
+        try:
+            await self._slack.append_stream(self._place.channel, ts, chunks)
+        except SlackBusy:
+            raise
+        except SlackUnavailable as error:
+            raise SlackRefused("append_unconfirmed") from error
 
 
 class EditRung:
     """One posted message per page, edited as it grows. Takes over the messages that the turn already has."""
 
     page = POSTED_PAGE
+    call: Call = "update"
     interval = EDIT_INTERVAL
 
-    def __init__(self, slack: SlackMessages, place: Place, posted: Posted) -> None:
+    def __init__(self, slack: SlackMessages, place: Place, posted: Posted, pace: Pace) -> None:
         self._slack = slack
         self._place = place
         self._posted = posted
+        self._pace = pace
         self._shown: dict[int, str] = {}
-        self._taken_over = False
 
-    async def show(self, pages: Sequence[str], task: Block | None) -> None:  # noqa: ARG002 - no task cards here
-        await self._take_over()
+    async def show(self, pages: Sequence[str], tasks: Sequence[Block]) -> None:  # noqa: ARG002 - no task cards here
         for number, page in enumerate(pages):
             if page and self._shown.get(number) != page:
                 await self._write(number, page, ())
 
-    async def close(self, pages: Sequence[str], blocks: Sequence[Block], task: Block | None) -> None:  # noqa: ARG002
-        await self.show(pages[:-1], None)
-        await self._take_over()
+    async def close(self, pages: Sequence[str], blocks: Sequence[Block], tasks: Sequence[Block]) -> None:  # noqa: ARG002
+        await self.show(pages[:-1], ())
         await self._write(len(pages) - 1, pages[-1], blocks)
         while len(self._posted.ts) > len(pages):
-            await self._remove_last()
-
-    async def _take_over(self) -> None:
-        """End whatever still streams; Slack refuses to edit a streaming message, and to stop one that is not."""
-        if self._taken_over:
-            return
-        for ts in self._posted.ts:
-            try:
-                await self._slack.stop_stream(self._place.channel, ts)
-            except SlackRefused as error:
-                logger.bind(code=error.code).debug("stream had ended")
-        self._taken_over = True
+            await remove_last(self._slack, self._place, self._posted)
 
     async def _write(self, number: int, page: str, blocks: Sequence[Block]) -> None:
         content = [markdown(page), *blocks] if page else list(blocks)
         if number < len(self._posted.ts):
-            await self._slack.update(self._place.channel, self._posted.ts[number], fallback(page), content)
+            await self._edit(self._posted.ts[number], page, content)
         else:
-            with making_a_message():
+            await self._pace.take_post(self._place.channel)
+            async with making_a_message(self._posted):
                 _, ts = await self._slack.post(
                     self._place.channel, fallback(page), content, thread_ts=self._place.thread_ts
                 )
             await self._posted.add(ts)
         self._shown[number] = page
 
-    async def _remove_last(self) -> None:
+    async def _edit(self, ts: str, page: str, content: Sequence[Block]) -> None:
+        await self._pace.take("update")
         try:
-            await self._slack.delete(self._place.channel, self._posted.ts[-1])
+            await self._slack.update(self._place.channel, ts, fallback(page), content)
         except SlackRefused as error:
-            logger.bind(code=error.code).debug("message was gone")
-        await self._posted.drop_last()
+            if error.code != "streaming_state_conflict":
+                raise
+            await self._end_stream(ts)
+            await self._pace.take("update")
+            await self._slack.update(self._place.channel, ts, fallback(page), content)
+
+    async def _end_stream(self, ts: str) -> None:
+        """End what still streams, as after a crash: Slack refuses to edit it."""
+        await self._pace.take("stop")
+        try:
+            await self._slack.stop_stream(self._place.channel, ts)
+        except SlackRefused as error:
+            logger.bind(code=error.code).debug("stream had ended")
+
+
+async def remove_last(slack: SlackMessages, place: Place, posted: Posted) -> None:
+    """Take the last message of a turn back, or forget it where Slack does not let us."""
+    try:
+        await slack.delete(place.channel, posted.ts[-1])
+    except SlackRefused as error:
+        logger.bind(code=error.code).info("message not deleted")
+    await posted.drop_last()
 
 
 class PostRung:
-    """Nothing until the answer is complete, then new posts: what always works."""
+    """Nothing until the answer is complete, then new posts in place of what the turn has: what always works."""
 
     page = POSTED_PAGE
+    call: Call = "update"
     interval = EDIT_INTERVAL
 
-    def __init__(self, slack: SlackMessages, place: Place, posted: Posted) -> None:
+    def __init__(self, slack: SlackMessages, place: Place, posted: Posted, pace: Pace) -> None:
         self._slack = slack
         self._place = place
         self._posted = posted
+        self._pace = pace
         self._done = 0
 
-    async def show(self, pages: Sequence[str], task: Block | None) -> None:
+    async def show(self, pages: Sequence[str], tasks: Sequence[Block]) -> None:
         """Nothing is shown before the end."""
 
-    async def close(self, pages: Sequence[str], blocks: Sequence[Block], task: Block | None) -> None:  # noqa: ARG002
+    async def close(self, pages: Sequence[str], blocks: Sequence[Block], tasks: Sequence[Block]) -> None:  # noqa: ARG002
+        while not self._done and self._posted.ts:
+            await remove_last(self._slack, self._place, self._posted)
         for number, page in list(enumerate(pages))[self._done :]:
             below = blocks if number == len(pages) - 1 else ()
             content = [markdown(page), *below] if page else list(below)
-            with making_a_message():
+            await self._pace.take_post(self._place.channel)
+            async with making_a_message(self._posted):
                 _, ts = await self._slack.post(
                     self._place.channel, fallback(page), content, thread_ts=self._place.thread_ts
                 )

@@ -6,6 +6,7 @@ Variables begin with `FOOTNOTE_`, except Slack's own. The YAML file is the one t
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+
+from bot.audience import External
+from bot.quiet import FollowUps
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -49,9 +53,38 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr | None = Field(default=None, validation_alias="SLACK_SIGNING_SECRET")
     slack_api_url: str = Field(default="https://slack.com/api/", validation_alias="SLACK_API_URL")
 
+    slack_client_id: str | None = Field(default=None, validation_alias="SLACK_CLIENT_ID")
+    slack_client_secret: SecretStr | None = Field(default=None, validation_alias="SLACK_CLIENT_SECRET")
+    """With these two, in place of a bot token, any workspace can install the app at `<public_url>/slack/install`."""
+    slack_config_token: SecretStr | None = Field(default=None, validation_alias="SLACK_CONFIG_TOKEN")
+    """A configuration token of the app's owner, with which `doctor` compares the events. The bot itself needs none."""
+    public_url: str | None = None
+    """Where the bot's own port can be reached from outside, such as `https://footnote.example`."""
+    database_url: str | None = None
+    """Where installations are kept; empty is the bot's own SQLite file."""
+    encryption_key: SecretStr | None = None
+    """Fernet keys with commas between them, the newest first; empty is one that is made in the data folder."""
+
+    external: str = "refuse"
+    """Where guests and people of other workspaces ask or read: `refuse` to answer, `tag:NAME` to answer from documents
+    with that tag alone, or `all` to answer from the documents that the whole team may read."""
     allow_external: bool = False
-    """Answer guests, people of other workspaces, and in channels that are shared with other workspaces."""
-    concurrent_turns: Annotated[int, Field(ge=1, le=256)] = 16
+    """The older name of `external=all`; it also lets them add documents."""
+    expert: str = ""
+    """Whom "Ask a human" asks: the id of a user (`U…`) or of a channel (`C…`); empty is nobody."""
+    good_emoji: str = "+1,thumbsup,white_check_mark"
+    bad_emoji: str = "-1,thumbsdown,x"
+    """The reactions that rate an answer, by name, with commas between them; skin tones do not matter."""
+    follow_ups: FollowUps = "auto"
+    """Which replies in our threads are answered without a mention: `auto` (except in busy channels), `always` or
+    `mentions` (none)."""
+    busy_from: Annotated[int, Field(ge=2)] = 50
+    """How many people make a channel busy."""
+    agent_view: Literal["off", "on"] = "off"
+    """Whether the app is declared an agent (deploy/slack/manifest-agent.yaml). Guests cannot use agents."""
+    concurrent_turns: Annotated[int, Field(ge=1, le=256)] = 32
+    slack_timeout: Annotated[float, Field(gt=0)] = 20.0
+    """Seconds that one call of Slack's Web API may take."""
     answer_timeout: Annotated[float, Field(gt=0)] = 240.0
     """Seconds from asking the backend to its last event."""
     notices_every: Annotated[float, Field(gt=0)] = 60.0
@@ -60,21 +93,38 @@ class Settings(BaseSettings):
     """Seconds that answers in flight get at shutdown; what is left is resumed at the next start."""
 
     @field_validator(
-        "backend_url", "api_key", "slack_bot_token", "slack_app_token", "slack_signing_secret", mode="before"
-    )
+        "backend_url", "api_key", "slack_bot_token", "slack_app_token", "slack_signing_secret", "slack_client_id",
+        "slack_client_secret", "slack_config_token", "public_url", "database_url", "encryption_key", mode="before",
+    )  # fmt: skip
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("backend_url", "slack_api_url")
+    @field_validator("backend_url", "slack_api_url", "public_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
         return value
 
+    @field_validator("expert")
+    @classmethod
+    def _is_id(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[CGUW][A-Z0-9_]+", value):
+            raise ValueError("must be the id of a user (U…) or of a channel (C…), or empty")
+        return value
+
+    @field_validator("external")
+    @classmethod
+    def _is_policy(cls, value: str) -> str:
+        External.parse(value)
+        return value
+
     @model_validator(mode="after")
     def _tokens_fit_together(self) -> Settings:
+        if self.slack_client_id:
+            self._check_installable()
+            return self
         if self.slack_bot_token and not (self.slack_app_token or self.slack_signing_secret):
             raise ValueError(
                 "SLACK_APP_TOKEN: set it (Socket Mode) or SLACK_SIGNING_SECRET (HTTP) beside SLACK_BOT_TOKEN"
@@ -82,6 +132,18 @@ class Settings(BaseSettings):
         if not self.slack_bot_token and (self.slack_app_token or self.slack_signing_secret):
             raise ValueError("SLACK_BOT_TOKEN: needed beside SLACK_APP_TOKEN or SLACK_SIGNING_SECRET")
         return self
+
+    def _check_installable(self) -> None:
+        if self.slack_bot_token:
+            raise ValueError("SLACK_BOT_TOKEN: leave it empty beside SLACK_CLIENT_ID; workspaces bring their own")
+        if not self.slack_client_secret:
+            raise ValueError("SLACK_CLIENT_SECRET: needed beside SLACK_CLIENT_ID")
+        if not self.public_url:
+            raise ValueError("FOOTNOTE_PUBLIC_URL: needed beside SLACK_CLIENT_ID, to come back to after installing")
+        if not (self.slack_app_token or self.slack_signing_secret):
+            raise ValueError(
+                "SLACK_APP_TOKEN: set it (Socket Mode) or SLACK_SIGNING_SECRET (HTTP) beside SLACK_CLIENT_ID"
+            )
 
     @classmethod
     def settings_customise_sources(
@@ -99,9 +161,14 @@ class Settings(BaseSettings):
     @property
     def mode(self) -> Mode:
         """How events arrive: from the local Slack, over Socket Mode, or as signed HTTP requests."""
-        if self.slack_bot_token is None:
+        if self.slack_bot_token is None and self.slack_client_id is None:
             return "sandbox"
         return "socket" if self.slack_app_token else "http"
+
+    @property
+    def outsiders(self) -> External:
+        """What is used where people from outside ask or read."""
+        return External("all") if self.allow_external else External.parse(self.external)
 
     @property
     def backend(self) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, TypeAlias
 from urllib.parse import urljoin
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.http_retry.builtin_async_handlers import (
-    AsyncConnectionErrorRetryHandler,
-    AsyncRateLimitErrorRetryHandler,
-)
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -29,9 +25,9 @@ DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=3
 DOWNLOAD_REDIRECTS = 3
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REPLIES = 200
-"""Messages of a thread that are read for its history: one call."""
+"""Messages of a thread that one call lists."""
 MAX_THREAD = 1_000
-"""Messages of a thread that becomes a document."""
+"""Messages of a thread that are read for its history, or that become a document."""
 
 
 class SlackRefused(Exception):
@@ -43,19 +39,11 @@ class SlackRefused(Exception):
 
 
 class SlackUnavailable(Exception):
-    """Slack cannot be reached or cannot serve now; worth a retry."""
+    """Slack cannot be reached or cannot serve now; worth a retry. Whether the call took effect is not known."""
 
 
-def build_web_client(token: str | None, session: aiohttp.ClientSession, api_url: str) -> AsyncWebClient:
-    """Return a client on the shared session that waits when Slack says so, and retries broken connections once."""
-    return AsyncWebClient(
-        token=token,
-        base_url=api_url if api_url.endswith("/") else api_url + "/",
-        timeout=20,
-        session=session,
-        trust_env_in_session=False,
-        retry_handlers=[AsyncConnectionErrorRetryHandler(), AsyncRateLimitErrorRetryHandler(max_retry_count=3)],
-    )
+class SlackBusy(SlackUnavailable):
+    """Slack wants fewer calls; this one had no effect."""
 
 
 @contextmanager
@@ -65,6 +53,8 @@ def translated() -> Iterator[None]:
         yield
     except SlackApiError as error:
         response = error.response
+        if isinstance(response, AsyncSlackResponse) and response.status_code == 429:
+            raise SlackBusy("ratelimited") from error
         if not isinstance(response, AsyncSlackResponse) or response.status_code >= 500:
             raise SlackUnavailable("unreadable reply") from error
         code = str(response.get("error") or "unknown_error")
@@ -107,10 +97,17 @@ class Slack:
             await self._client.chat_appendStream(channel=channel, ts=ts, chunks=chunks)
 
     async def stop_stream(
-        self, channel: str, ts: str, chunks: Sequence[Block] = (), blocks: Sequence[Block] = ()
+        self, channel: str, ts: str, chunks: Sequence[Block] = (), blocks: Sequence[Block] = (), *, more: bool = False
     ) -> None:
+        """End a streamed message; `more`: the answer goes on in another one, so the session stays at work."""
         with translated():
-            await self._client.chat_stopStream(channel=channel, ts=ts, chunks=chunks or None, blocks=blocks or None)
+            await self._client.chat_stopStream(
+                channel=channel,
+                ts=ts,
+                chunks=chunks or None,
+                blocks=blocks or None,
+                session_status="processing" if more else None,
+            )
 
     async def post(
         self, channel: str, text: str, blocks: Sequence[Block] = (), *, thread_ts: str | None = None
@@ -158,6 +155,28 @@ class Slack:
                 if response.status >= 400:
                     raise SlackRefused(said if said.isidentifier() else f"status_{response.status}")
 
+    async def open_view(self, trigger_id: str, view: Block) -> None:
+        """Open a form over Slack, within three seconds of the press that the trigger came with."""
+        with translated():
+            await self._client.views_open(trigger_id=trigger_id, view=view)
+
+    async def set_session(self, channel: str, thread_ts: str, status: str, *, user: str, title: str = "") -> None:
+        """Set the status of an agent session (`processing` or `active`), and its title if there is one."""
+        with translated():
+            await self._client.agents_sessions_setStatus(
+                channel_id=channel, thread_ts=thread_ts, status=status, initiator_user_id=user, title=title or None
+            )
+
+    async def suggest(
+        self, channel: str, prompts: Sequence[tuple[str, str]], *, title: str, thread_ts: str = ""
+    ) -> None:
+        """Suggest questions to begin with, each with its name; `thread_ts` is for legacy assistant threads."""
+        given = [{"title": name, "message": question} for name, question in prompts]
+        with translated():
+            await self._client.assistant_threads_setSuggestedPrompts(
+                channel_id=channel, thread_ts=thread_ts or None, title=title, prompts=given
+            )
+
     async def publish_home(self, user: str, blocks: Sequence[Block]) -> None:
         with translated():
             await self._client.views_publish(user_id=user, view={"type": "home", "blocks": list(blocks)})
@@ -195,26 +214,22 @@ class Slack:
         raw: Mapping[str, Any] = next(iter(found.get("messages") or ()), {})
         return str(raw.get("text") or ""), files_of(raw)
 
-    async def replies(self, channel: str, thread_ts: str) -> list[Message]:
-        """Return the thread's messages, oldest first, at most MAX_REPLIES."""
-        with translated():
-            found = await self._client.conversations_replies(channel=channel, ts=thread_ts, limit=MAX_REPLIES)
-        return [_message(raw) for raw in found.get("messages") or ()]
+    async def replies(self, channel: str, thread_ts: str, *, after: str = "") -> list[Message]:
+        """Return the thread's messages, those after a ts or all, oldest first, at most MAX_THREAD."""
+        return [_message(raw) for raw in await self._replies(channel, thread_ts, after)]
 
     async def thread(self, channel: str, thread_ts: str) -> list[ThreadMessage]:
-        """Return all messages of a thread, oldest first, at most MAX_THREAD."""
-        found: dict[str, ThreadMessage] = {}
-        cursor = ""
-        while len(found) < MAX_THREAD:
-            with translated():
-                page = await self._client.conversations_replies(
-                    channel=channel, ts=thread_ts, limit=MAX_REPLIES, cursor=cursor or None
-                )
-            for raw in page.get("messages") or ():
-                if raw.get("subtype") != "tombstone":
-                    found[str(raw["ts"])] = _thread_message(raw)
-            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
-            if not cursor:
+        """Return all messages of a thread that are still there, oldest first, at most MAX_THREAD."""
+        messages = await self._replies(channel, thread_ts)
+        return [_thread_message(raw) for raw in messages if raw.get("subtype") != "tombstone"]
+
+    async def _replies(self, channel: str, thread_ts: str, after: str = "") -> list[Mapping[str, Any]]:
+        """Every page of a thread begins with its first message."""
+        found: dict[str, Mapping[str, Any]] = {}
+        given = {"channel": channel, "ts": thread_ts, "oldest": after or None}
+        async for raw in self._listed(self._client.conversations_replies, "messages", limit=MAX_REPLIES, **given):
+            found[str(raw["ts"])] = raw
+            if len(found) >= MAX_THREAD:
                 break
         return [found[ts] for ts in sorted(found, key=position)]
 
@@ -225,42 +240,62 @@ class Slack:
 
     async def channel(self, channel: str) -> Channel:
         with translated():
-            found = (await self._client.conversations_info(channel=channel))["channel"]
+            found = (await self._client.conversations_info(channel=channel, include_num_members=True))["channel"]
         shared = any(found.get(flag) for flag in ("is_ext_shared", "is_pending_ext_shared", "is_shared"))
-        return Channel(shared=shared, name=str(found.get("name") or ""))
+        return Channel(shared=shared, name=str(found.get("name") or ""), members=int(found.get("num_members") or 0))
+
+    async def is_joined(self, channel: str) -> bool:
+        """Whether we are in a conversation that we can see."""
+        with translated():
+            found = (await self._client.conversations_info(channel=channel))["channel"]
+        return bool(found.get("is_member") or found.get("is_im"))
 
     async def person(self, user: str) -> Person:
         with translated():
             found = (await self._client.users_info(user=user))["user"]
         return Person(
             team=str(found.get("team_id") or ""),
-            guest=bool(found.get("is_restricted") or found.get("is_ultra_restricted")),
+            guest=_is_guest(found),
             stranger=bool(found.get("is_stranger")),
             bot=bool(found.get("is_bot")),
             name=_name(found),
             time_zone=str(found["tz"]) if found.get("tz") else None,
+            gone=bool(found.get("deleted")),
         )
 
     async def channels_of(self, user: str) -> tuple[str, ...]:
-        """Return the channels that the user is in, as far as we can see them."""
-        return tuple([channel async for channel in self._channels_of(user)])
+        """Return the channels that the user is in, as far as we can see them; "" is us. Archived ones are none."""
+        given = {"user": user or None, "types": "public_channel,private_channel", "exclude_archived": True}
+        listed = self._listed(self._client.users_conversations, "channels", limit=200, **given)
+        return tuple([str(channel["id"]) async for channel in listed])
 
-    async def _channels_of(self, user: str) -> AsyncIterator[str]:
+    async def members(self, channel: str) -> frozenset[str]:
+        """Return the users that are in a channel, us included."""
+        listed = self._listed(self._client.conversations_members, "members", limit=1_000, channel=channel)
+        return frozenset([str(user) async for user in listed])
+
+    async def guests(self) -> frozenset[str]:
+        """Return the workspace's single- and multi-channel guests."""
+        listed = self._listed(self._client.users_list, "members", limit=1_000)
+        return frozenset([str(user["id"]) async for user in listed if _is_guest(user)])
+
+    async def _listed(
+        self, method: Callable[..., Awaitable[AsyncSlackResponse]], name: str, **given: object
+    ) -> AsyncIterator[Any]:
+        """Yield what all pages of a listing hold under `name`."""
         cursor = ""
         while True:
             with translated():
-                found = await self._client.users_conversations(
-                    user=user,
-                    types="public_channel,private_channel",
-                    exclude_archived=True,
-                    limit=200,
-                    cursor=cursor or None,
-                )
-            for channel in found.get("channels") or ():
-                yield str(channel["id"])
+                found = await method(cursor=cursor or None, **given)
+            for item in found.get(name) or ():
+                yield item
             cursor = str((found.get("response_metadata") or {}).get("next_cursor") or "")
             if not cursor:
                 return
+
+
+def _is_guest(user: Mapping[str, Any]) -> bool:
+    return bool(user.get("is_restricted") or user.get("is_ultra_restricted"))
 
 
 def _name(user: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the bot remembers in `<data>/bot.sqlite`: which of its messages answer what, and who reacted how. No texts.
+"""What the bot remembers in `<data>/bot.sqlite`: which of its messages answer what. No texts.
 
 A turn's messages are written as soon as Slack has them, so that a later attempt at the same turn edits them instead of
 posting again; an answer's run is what a reaction on the message rates.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, delete, event, insert, select, update
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, delete, event, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -36,6 +35,12 @@ POSTED = Table(
     Column("number", Integer, primary_key=True),
     Column("ts", String, nullable=False),
 )
+MAKING = Table(
+    "making",
+    METADATA,
+    Column("key", String, primary_key=True),
+)
+"""Turns of which Slack may have one message more than is noted."""
 THREADS = Table(
     "threads",
     METADATA,
@@ -52,15 +57,6 @@ ANSWERS = Table(
     Column("thread_ts", String, nullable=False),
     Column("run_id", String, nullable=False),
     Column("asker", String, nullable=False),
-    Column("created_at", Float, nullable=False),
-)
-REACTIONS = Table(
-    "reactions",
-    METADATA,
-    Column("run_id", String, primary_key=True),
-    Column("user", String, primary_key=True),
-    Column("name", String, primary_key=True),
-    Column("rating", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
 )
 THREAD_DOCUMENTS = Table(
@@ -114,6 +110,14 @@ class PostedMessages:
     def ts(self) -> Sequence[str]:
         return tuple(self._ts)
 
+    async def intend(self) -> None:
+        """Say that a message is about to be made."""
+        await self._store.put_making(self._key, making=True)
+
+    async def dismiss(self) -> None:
+        """Say that none was."""
+        await self._store.put_making(self._key, making=False)
+
     async def add(self, ts: str) -> None:
         self._ts.append(ts)
         await self._store.put_posted(self._key, len(self._ts) - 1, ts)
@@ -125,7 +129,7 @@ class PostedMessages:
 
 class Store:
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self.engine = self._engine = engine
 
     async def create_tables(self) -> None:
         async with self._engine.begin() as connection:
@@ -143,10 +147,31 @@ class Store:
             return PostedMessages(self, key, list((await connection.execute(statement)).scalars()))
 
     async def put_posted(self, key: str, number: int, ts: str) -> None:
+        """Note a message, which is then no longer one that may have been made."""
         statement = upsert(POSTED).values(key=key, number=number, ts=ts)
         statement = statement.on_conflict_do_update(index_elements=["key", "number"], set_={"ts": ts})
         async with self._engine.begin() as connection:
             await connection.execute(statement)
+            await connection.execute(delete(MAKING).where(MAKING.c.key == key))
+
+    async def put_making(self, key: str, *, making: bool) -> None:
+        """Note that a message of a turn is about to be made, or that none was."""
+        async with self._engine.begin() as connection:
+            if making:
+                await connection.execute(upsert(MAKING).values(key=key).on_conflict_do_nothing())
+            else:
+                await connection.execute(delete(MAKING).where(MAKING.c.key == key))
+
+    async def is_making(self, key: str) -> bool:
+        """Whether a message of a turn may have been made that is not noted."""
+        async with self._engine.connect() as connection:
+            return (await connection.execute(select(MAKING.c.key).where(MAKING.c.key == key))).first() is not None
+
+    async def drop_answers(self, team: str, channel: str, ts: Sequence[str]) -> None:
+        """Forget that these messages are answers: they are gone."""
+        where = (ANSWERS.c.team == team, ANSWERS.c.channel == channel, ANSWERS.c.ts.in_(ts))
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(ANSWERS).where(*where))
 
     async def drop_posted(self, key: str, number: int) -> None:
         async with self._engine.begin() as connection:
@@ -171,6 +196,12 @@ class Store:
         row = {"team": team, "channel": channel, "thread_ts": thread_ts}
         async with self._engine.begin() as connection:
             await connection.execute(upsert(THREADS).values(row).on_conflict_do_nothing())
+
+    async def leave_thread(self, team: str, channel: str, thread_ts: str) -> None:
+        """Have nothing more to do with a thread: what its first message asked was refused."""
+        where = (THREADS.c.team == team, THREADS.c.channel == channel, THREADS.c.thread_ts == thread_ts)
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(THREADS).where(*where))
 
     async def is_ours(self, team: str, channel: str, thread_ts: str) -> bool:
         """Whether we answer, or have answered, in this thread."""
@@ -213,23 +244,6 @@ class Store:
         async with self._engine.connect() as connection:
             run_id: str | None = (await connection.execute(select(ANSWERS.c.run_id).where(*where))).scalar()
         return run_id or None
-
-    async def react(self, run_id: str, user: str, name: str, rating: Literal[1, -1] | None) -> None:
-        """Note a reaction, or with None its removal."""
-        row = {"run_id": run_id, "user": user, "name": name}
-        async with self._engine.begin() as connection:
-            where = (REACTIONS.c.run_id == run_id, REACTIONS.c.user == user, REACTIONS.c.name == name)
-            await connection.execute(delete(REACTIONS).where(*where))
-            if rating is not None:
-                await connection.execute(insert(REACTIONS).values(**row, rating=rating, created_at=time.time()))
-
-    async def reaction_rating(self, run_id: str, user: str) -> Literal[1, -1] | None:
-        """Return the rating of the user's newest reaction that still stands."""
-        where = (REACTIONS.c.run_id == run_id, REACTIONS.c.user == user)
-        statement = select(REACTIONS.c.rating).where(*where).order_by(REACTIONS.c.created_at.desc()).limit(1)
-        async with self._engine.connect() as connection:
-            rating = (await connection.execute(statement)).scalar()
-        return None if rating is None else (1 if rating > 0 else -1)
 
 
 def _thread(row: RowMapping | None) -> IngestedThread | None:

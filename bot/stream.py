@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeAlias
@@ -22,48 +21,26 @@ from tenacity import (
     wait_exponential,
 )
 
+from bot.blocks import plainer
+from bot.pace import Pace
 from bot.pages import Pages
 from bot.rungs import EditRung, MaybePosted, Place, Posted, PostRung, Rung, SlackMessages, StreamRung
 from bot.slack import Block, SlackRefused, SlackUnavailable
 
-STREAM_AGE = 240.0
-"""A stream ends about 300 seconds after it began, whether or not it is appended to."""
-APPENDS_A_MINUTE = 80
-"""Of the workspace's 100 that all streams share."""
-STARTS_A_MINUTE = 18
-"""Of the workspace's 20 that all streams share."""
+STREAM_AGE, MAX_STREAM_AGE = 220.0, 250.0
+"""A stream ends about 300 seconds after it began, whether or not it is appended to. It is stopped after so long, at the
+next place where nothing is cut in two or at the latest; until 270 seconds it may wait for its turn to be stopped."""
 
+BLOCKS_REFUSED = {"invalid_blocks", "invalid_blocks_format"}
 
-class Pace:
-    """Shares the workspace's budget of calls among the replies that are being written now."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._starts: deque[float] = deque()
-        self.live = 0
-
-    def interval(self, rung: float) -> float:
-        """Return the seconds between two writes of one reply."""
-        return max(rung, self.live * 60 / APPENDS_A_MINUTE)
-
-    def may_start(self) -> bool:
-        """Whether the budget of this minute has room for another stream; takes it if so."""
-        now = self._clock()
-        while self._starts and self._starts[0] <= now - 60:
-            self._starts.popleft()
-        if len(self._starts) >= STARTS_A_MINUTE:
-            return False
-        self._starts.append(now)
-        return True
-
-
-Step: TypeAlias = Callable[[SlackMessages, Place, Posted], Rung]
+Step: TypeAlias = Callable[[SlackMessages, Place, Posted, Pace], Rung]
 
 
 class Reply:
     """Use as a context manager; `write` and `show` return at once and a pump brings them to Slack in its pace.
 
-    `finish` or `replace` ends the reply. `stopped` is set when the reader pressed Stop.
+    `finish` or `replace` ends the reply; without either it stays as it is, for a later attempt to take up. `stopped` is
+    set when the reader pressed Stop.
     """
 
     def __init__(
@@ -82,11 +59,11 @@ class Reply:
         self._pace = pace
         self._clock = clock
         self._text = ""
-        self._task: Block | None = None
-        self._tasked = False
+        self._tasks: dict[str, Block] = {}
         self._dirty = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
+        self._halted = False
         self._ladder: list[Step] = [PostRung, EditRung] if posted.ts else [PostRung, EditRung, StreamRung]
         self.stopped = stopped or asyncio.Event()
         self._step_down()
@@ -107,15 +84,9 @@ class Reply:
         await self._end_pump()
 
     def show(self, task: Block) -> None:
-        """Show a task card, where the rung has such."""
-        self._task = task
-        self._tasked = True
+        """Show a task card, or bring the one of its id up to date, where the rung has such."""
+        self._tasks[str(task["id"])] = task
         self._dirty.set()
-
-    def show_once(self, task: Block) -> None:
-        """Show a first task card; later ones change nothing."""
-        if not self._tasked:
-            self.show(task)
 
     def write(self, text: str) -> None:
         """Append text to the answer."""
@@ -128,7 +99,7 @@ class Reply:
 
         Raises:
             SlackRefused: not even a post is possible.
-            SlackUnavailable: the answer is not whole in Slack; a new attempt will complete it.
+            SlackUnavailable: Slack could not be reached; another attempt may complete it.
         """
         await self._end_pump()
         await self._close(blocks)
@@ -144,7 +115,7 @@ class Reply:
 
     def _step_down(self) -> None:
         """Take the next rung; its pages may be shorter, so the text is cut anew."""
-        self._rung = self._ladder.pop()(self._slack, self._place, self._posted)
+        self._rung = self._ladder.pop()(self._slack, self._place, self._posted, self._pace)
         self._pages = Pages(self._rung.page)
         self._pages.add(self._text)
         self._began: float | None = None
@@ -160,10 +131,14 @@ class Reply:
             try:
                 if self._needs_start():
                     await self._flush()
-                await self._rung.close(self._pages.pages, blocks, self._task)
+                await self._rung.close(self._pages.pages, blocks, tuple(self._tasks.values()))
                 return
             except SlackRefused as error:
-                self._refused(error)
+                simple = plainer(blocks)
+                if error.code in BLOCKS_REFUSED and simple != list(blocks):
+                    blocks = simple
+                else:
+                    self._refused(error)
 
     async def _run_pump(self) -> None:
         while True:
@@ -171,9 +146,14 @@ class Reply:
             self._dirty.clear()
             async with self._sending:
                 await self._pump_once()
-            await asyncio.sleep(self._pace.interval(self._rung.interval))
+            await asyncio.sleep(self._pace.interval(self._rung.call, self._rung.interval))
 
     async def _pump_once(self) -> None:
+        if self.stopped.is_set():
+            return
+        if not self._needs_start() and not self._pace.is_free(self._rung.call):
+            self._dirty.set()
+            return
         try:
             await self._flush()
         except SlackRefused as error:
@@ -186,28 +166,34 @@ class Reply:
             self._dirty.set()
 
     async def _flush(self) -> None:
-        if self._needs_start() and not self._pace.may_start():
+        if self._needs_start() and not self._pace.is_free("start"):
             raise SlackRefused("start_budget_spent")
         if self._began is None:
             self._began = self._clock()
-        elif isinstance(self._rung, StreamRung) and self._clock() - self._began > STREAM_AGE:
+        elif isinstance(self._rung, StreamRung) and self._is_old(self._clock() - self._began):
             self._pages.turn()
             self._began = self._clock()
-        task, self._task = self._task, None
+        tasks, self._tasks = self._tasks, {}
         try:
-            await self._rung.show(self._pages.pages, task)
-        except SlackUnavailable:
-            self._task = self._task or task
+            await self._rung.show(self._pages.pages, tuple(tasks.values()))
+        except (SlackUnavailable, SlackRefused):
+            self._tasks = tasks | self._tasks
             raise
+
+    def _is_old(self, age: float) -> bool:
+        return age > MAX_STREAM_AGE or (age > STREAM_AGE and self._pages.is_between)
 
     def _needs_start(self) -> bool:
         return isinstance(self._rung, StreamRung) and self._began is None
 
     def _refused(self, error: SlackRefused) -> None:
-        """Climb down, or give up where there is no rung left."""
+        """Climb down, or give up where there is no rung left. A stream that its reader stopped is closed as it is."""
         logger.bind(code=error.code, rung=type(self._rung).__name__).info("slack refused")
         if error.code == "stopped_by_user":
             self.stopped.set()
+            if not self._halted:
+                self._halted = True
+                return
         if not self._ladder:
             raise error
         self._step_down()

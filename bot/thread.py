@@ -18,6 +18,9 @@ MENTION = re.compile(r"<@([A-Za-z0-9_]+)(?:\|[^>]*)?>")
 LINK = re.compile(r"<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>")
 CHANNEL = re.compile(r"<#[A-Za-z0-9_]+\|([^>]*)>")
 MARKER = re.compile(r"\s?\[\d{1,3}\]")
+OPENED = "You asked"
+"""How a message of ours begins that repeats a question which had none of its own."""
+_OPENING = re.compile(rf"(?:{OPENED}|<@[A-Za-z0-9_]+> asked)\n(?:>|&gt;)")
 
 Place = Literal["channel", "direct", "ephemeral"]
 """Where the answer goes: a thread that a channel reads, a direct message, or a note that only the asker sees."""
@@ -43,6 +46,8 @@ class Turn(msgspec.Struct, frozen=True):
     """`plain`: a button asks once more without the conditions that were read from the question, `asked_ts` being then
     the message that asked it first, and `text` the question itself."""
     asked_ts: str = ""
+    edited_ts: str = ""
+    """The edit of the message that gave it these words, as the ts of its event; "" for the words it began with."""
 
     @property
     def key(self) -> str:
@@ -123,6 +128,28 @@ def turn_of_button(body: Mapping[str, Any], action: Mapping[str, Any], team: str
     )
 
 
+def turn_of_shortcut(body: Mapping[str, Any], team: str, *, joined: bool) -> Turn | None:
+    """Read a use of "Answer from docs" on a message: the message is the question, who used it the asker, and the answer
+    goes into its thread, or where we are not in the conversation (`joined`) to the asker alone. None without words."""
+    message, channel, ts = body["message"], str(body["channel"]["id"]), str(body["action_ts"])
+    text = str(message.get("text") or "")
+    if not text.strip():
+        return None
+    direct: Place = "direct" if channel.startswith("D") else "channel"
+    return Turn(
+        team=team,
+        channel=channel,
+        ts=ts,
+        thread_ts=str(message.get("thread_ts") or message["ts"]) if joined else ts,
+        user=str(body["user"]["id"]),
+        text=text,
+        place=direct if joined else "ephemeral",
+        user_team=str(body["user"].get("team_id") or ""),
+        response_url="" if joined else str(body["response_url"]),
+        asked_ts=str(message["ts"]),
+    )
+
+
 def is_human(event: Mapping[str, object]) -> bool:
     """Whether a person wrote this just now: no bot, no edit, no deletion, no channel notice."""
     plain = event.get("subtype") in {None, "file_share", "thread_broadcast"}
@@ -166,6 +193,9 @@ def _history_turn(message: Message, bot_user: str) -> HistoryTurn | None:
     ours = message.user == bot_user
     if message.is_bot and not ours:
         return None
+    if ours and (opening := _OPENING.match(message.text)):
+        asked = question_text(message.text[opening.end() :], bot_user)[:MAX_TURN_TEXT]
+        return HistoryTurn(role="user", text=asked) if asked else None
     text = MARKER.sub("", message.text) if ours else question_text(message.text, bot_user)
     text = text.strip()[:MAX_TURN_TEXT]
     return HistoryTurn(role="assistant" if ours else "user", text=text) if text else None

@@ -1,16 +1,22 @@
-"""Durable turns: one Slack message → exactly one outcome, in its thread's order."""
+"""Durable turns: one Slack message → exactly one outcome, in its thread's order; and what happens to it afterwards."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 from bot.durable import Payload
-from bot.order import ThreadOrder
+from bot.ledger import Ledger
+from bot.order import SETTLE, SETTLE_LATE, ThreadOrder
+from bot.running import Running
 from bot.slack import SlackRefused
 from bot.thread import Turn, position
+
+LATE = 3.0
+"""Seconds after which a message did not come straight to us."""
 
 
 class Answering(Protocol):
@@ -18,19 +24,75 @@ class Answering(Protocol):
 
     async def answer(self, turn: Turn) -> None: ...
     async def say(self, turn: Turn, text: str) -> None: ...
+    async def halt(self, turn: Turn) -> None: ...
+    async def take_back(self, turn: Turn) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The turns of all threads: what is expected of them, in which order, and which are being answered now."""
+
+    ledger: Ledger
+    order: ThreadOrder
+    running: Running
+
+    async def expect(self, turn: Turn) -> None:
+        """Note a turn before its work is recorded, so that later ones of its thread wait for it."""
+        if turn.place != "ephemeral" and await self.ledger.ask(turn):
+            self.order.expect(turn.thread, position(turn.ts))
+
+    async def resume(self) -> None:
+        """Expect what an earlier process left behind."""
+        await self.ledger.forget()
+        for thread, ts in await self.ledger.unfinished():
+            self.order.expect(thread, position(ts))
+
+    async def stop(self, thread: str, before: str) -> int:
+        """Stop the answers to what was asked before a ts; return how many are being written now."""
+        await self.ledger.stop(thread, before)
+        return self.running.stop(thread, before)
+
+    async def is_due(self, turn: Turn) -> bool:
+        """Whether a turn still wants its outcome, in these words."""
+        if turn.place == "ephemeral":
+            return True
+        await self.ledger.ask(turn)
+        if turn.edited_ts and await self.ledger.edit(turn):
+            self.running.supersede(turn)
+        known = await self.ledger.asked(turn.key)
+        return known is not None and not (known.ended or known.withdrawn) and known.edited_ts == turn.edited_ts
+
+    async def is_stopped(self, turn: Turn) -> bool:
+        known = await self.ledger.asked(turn.key)
+        return known is not None and known.stopped
+
+    async def end(self, turn: Turn) -> None:
+        """Note that a turn has its outcome, or wants none any more."""
+        await self.ledger.end(turn.key, turn.edited_ts)
+        self.order.done(turn.thread, position(turn.ts))
 
 
 @dataclass(frozen=True, slots=True)
 class TurnJob:
-    """One question, from Slack's event to its outcome. A thread's lock is held for an attempt, not between them."""
+    """One question, from Slack's event to its outcome. A thread's lock is held for an attempt; between attempts later
+    turns of the thread wait, within reason."""
 
     conversation: Answering
-    order: ThreadOrder
+    turns: Turns
     name: str = "turn"
 
     async def attempt(self, payload: Payload) -> None:
         turn = read_turn(payload)
-        async with self.order.turn(turn.thread, position(turn.ts), first=turn.ts == turn.thread_ts):
+        if await self.turns.is_due(turn):
+            async with self.turns.order.turn(turn.thread, position(turn.ts), settle=settling(turn, time.time())):
+                if await self.turns.is_due(turn):
+                    await self._answer(turn)
+        await self.turns.end(turn)
+
+    async def _answer(self, turn: Turn) -> None:
+        if await self.turns.is_stopped(turn):
+            await self.conversation.halt(turn)
+        else:
             await self.conversation.answer(turn)
 
     async def give_up(self, payload: Payload) -> None:
@@ -45,10 +107,43 @@ class TurnJob:
             await self.conversation.say(turn, f"{words} (turn `{turn.label}`).")
         except SlackRefused as error:
             raise UnsayableOutcome(error.code) from error
+        finally:
+            await self.turns.end(turn)
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawJob:
+    """A question that was deleted: its answer goes, too."""
+
+    conversation: Answering
+    turns: Turns
+    name: str = "withdraw"
+
+    async def attempt(self, payload: Payload) -> None:
+        turn = read_turn(payload)
+        if not await self.turns.ledger.withdraw(turn.key):
+            return
+        self.turns.running.supersede(turn)
+        async with self.turns.order.turn(turn.thread, position(turn.ts), settle=0):
+            await self.conversation.take_back(turn)
+        await self.turns.end(turn)
+
+    async def give_up(self, payload: Payload) -> None:
+        """Nobody waits for it."""
+
+    async def fail(self, payload: Payload) -> None:
+        """Nobody waits for it."""
 
 
 class UnsayableOutcome(Exception):
     """Slack takes no message in the place of the turn: archived, deleted, or we were removed."""
+
+
+def settling(turn: Turn, now: float) -> float:
+    """Return how long a turn waits for others that were asked before it; the first of its thread does not."""
+    if turn.ts == turn.thread_ts:
+        return 0.0
+    return SETTLE_LATE if now - position(turn.ts)[0] > LATE else SETTLE
 
 
 def write_turn(turn: Turn) -> Payload:

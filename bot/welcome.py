@@ -15,10 +15,15 @@ PATIENCE = 600.0
 """Seconds that the backend gets to come up: its first start builds the embedder."""
 
 
+TABLES = "evaluation.md"
+"""Figures for engineers: nothing that a newcomer asks about, and the longest page by far."""
+
+
 def corpus(project: Path) -> list[Path]:
-    """Return the README and the pages of `docs/`, those that exist."""
+    """Return the README and the pages of `docs/`, those that exist, without the tables of figures."""
     readme = project / "README.md"
-    return [*([readme] if readme.is_file() else []), *sorted((project / "docs").glob("*.md"))]
+    pages = sorted(path for path in (project / "docs").glob("*.md") if path.name != TABLES)
+    return [*([readme] if readme.is_file() else []), *pages]
 
 
 def request_for(path: Path, project: Path, team: str) -> IngestRequest:

@@ -20,10 +20,12 @@ class Controls(Protocol):
     def drop_sockets(self) -> None: ...
     async def refresh_sockets(self, reason: str) -> None: ...
     def duplicate_next(self, events: int) -> None: ...
+    def redeliver(self, events: int) -> None: ...
+    def weather(self, chance: float, *, hang: float, seed: int) -> int: ...
 
 
 def routes(controls: Controls) -> list[web.RouteDef]:
-    """`POST /sandbox/control/{fail,slow,clock,sockets,duplicates}`."""
+    """`POST /sandbox/control/{fail,slow,weather,clock,sockets,duplicates,redeliveries}`."""
 
     async def fail(body: Arguments) -> Json:
         error = body.text("error") or None
@@ -52,5 +54,14 @@ def routes(controls: Controls) -> list[web.RouteDef]:
         controls.duplicate_next(body.number("events", 1, most=1000))
         return {}
 
-    actions = {"fail": fail, "slow": slow, "clock": clock, "sockets": sockets, "duplicates": duplicates}
+    async def redeliveries(body: Arguments) -> Json:
+        controls.redeliver(body.number("events", 1, most=1000))
+        return {}
+
+    async def weather(body: Arguments) -> Json:
+        hang, seed = float(body.text("hang", "30")), int(body.text("seed", "0"))
+        return {"struck": controls.weather(float(body.need("chance")), hang=hang, seed=seed)}
+
+    actions = {"fail": fail, "slow": slow, "weather": weather, "clock": clock, "sockets": sockets}
+    actions |= {"duplicates": duplicates, "redeliveries": redeliveries}
     return [web.post(f"/sandbox/control/{name}", serve(action)) for name, action in actions.items()]

@@ -108,6 +108,18 @@ def reaction_event(world: World, message: Message, user: str, name: str, *, adde
     return event(world, body)
 
 
+def member_event(world: World, channel: Channel, user: str, *, joined: bool) -> Parcel:
+    body = {"type": "member_joined_channel" if joined else "member_left_channel", "user": user, "channel": channel.id}
+    kind = "C" if channel.kind == "public" else "G"
+    return event(world, body | {"channel_type": kind, "team": world.options.team, "event_ts": world.clock.next_ts()})
+
+
+def archive_event(world: World, channel: Channel, user: str) -> Parcel:
+    kind = "channel" if channel.kind == "public" else "group"
+    name = f"{kind}_{'archive' if channel.is_archived else 'unarchive'}"
+    return event(world, {"type": name, "channel": channel.id, "user": user, "event_ts": world.clock.next_ts()})
+
+
 def file_shared_event(world: World, file_id: str, channel: str, user: str) -> Parcel:
     body = {"type": "file_shared", "file_id": file_id, "file": {"id": file_id}, "user_id": user, "channel_id": channel}
     return event(world, body | {"event_ts": world.clock.next_ts()})
@@ -118,6 +130,12 @@ def home_event(world: World, user: str, tab: str) -> Parcel:
     body["event_ts"] = world.clock.next_ts()
     if tab == "home" and user in world.homes:
         body["view"] = world.homes[user]
+    return event(world, body)
+
+
+def assistant_event(world: World, user: str, root: Message) -> Parcel:
+    thread = {"user_id": user, "channel_id": root.channel, "thread_ts": root.ts, "context": {}}
+    body = {"type": "assistant_thread_started", "assistant_thread": thread, "event_ts": world.clock.next_ts()}
     return event(world, body)
 
 

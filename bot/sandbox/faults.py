@@ -1,7 +1,9 @@
-"""Faults that a test orders: the next calls of a method fail, or are slow."""
+"""Faults that a test orders: the next calls of a method fail, or are slow; or a share of all calls does, as in bad
+weather."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 
@@ -12,7 +14,7 @@ class Fault:
     Attributes:
         error: Slack's error code, answered with `status` 200; or None.
         status: the HTTP status; 429 carries `retry_after`, 500 has no JSON.
-        delay: seconds before the call is looked at; alone, it makes the call slow and nothing else.
+        delay: seconds before the call is looked at (answered, where `after`); alone, it makes the call slow.
         after: the call takes effect first and only its answer is lost.
     """
 
@@ -30,10 +32,35 @@ class Fault:
 
 
 @dataclass
+class Weather:
+    """A share (`chance`) of all calls fails, each in a way of its own: told to wait, an error before or after the
+    effect, or no answer for `hang` seconds, before or after the effect."""
+
+    chance: float
+    hang: float
+    seed: int = 0
+    struck: int = 0
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(self.seed)  # noqa: S311 - weather, not a secret
+
+    def strike(self, method: str) -> Fault | None:
+        if self._dice.random() >= self.chance:
+            return None
+        self.struck += 1
+        kind, after = self._dice.choice(("busy", "error", "silent")), self._dice.random() < 0.5
+        if kind == "busy":
+            return Fault(method, status=429)
+        delay = self.hang if kind == "silent" else 0.0
+        return Fault(method, status=500, after=after, delay=delay)
+
+
+@dataclass
 class Faults:
     """Faults in the order they were given; each is used up by the calls that meet it."""
 
     waiting: list[Fault] = field(default_factory=list)
+    weather: Weather | None = None
 
     def add(self, fault: Fault) -> None:
         self.waiting.append(fault)
@@ -46,4 +73,4 @@ class Faults:
                 if fault.times <= 0:
                     self.waiting.remove(fault)
                 return fault
-        return None
+        return self.weather.strike(method) if self.weather else None

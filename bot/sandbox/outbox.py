@@ -31,6 +31,9 @@ class Attempt:
     reason: str = ""
 
 
+FIRST = Attempt()
+
+
 class Carrier(Protocol):
     """A way to the app: Socket Mode or signed HTTP."""
 
@@ -71,6 +74,11 @@ class Outbox:
         for _ in range(copies):
             self._own(self._deliver(parcel))
 
+    def redeliver(self, events: int) -> None:
+        """Deliver the last events once more, as redeliveries."""
+        for parcel in [known for known in self.delivered if known.is_event][-events:]:
+            self._own(self._deliver(parcel, Attempt(1, "timeout")))
+
     async def ask(self, parcel: Parcel) -> Json:
         """Deliver a command or an interaction once, and return the acknowledgement.
 
@@ -92,8 +100,7 @@ class Outbox:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, parcel: Parcel) -> None:
-        attempt = Attempt()
+    async def _deliver(self, parcel: Parcel, attempt: Attempt = FIRST) -> None:
         for pause in (*self._options.retry_seconds, None):
             try:
                 await self.carrier.carry(parcel, attempt)

@@ -11,7 +11,7 @@ from bot.sandbox.text import encode
 from bot.sandbox.values import BOT_USER, Json, SlackError
 from bot.sandbox.web_api import say
 from bot.sandbox.workspace import Workspace
-from bot.sandbox.world import File, Hook, Message, User
+from bot.sandbox.world import Channel, File, Hook, Message, User
 
 
 class People:
@@ -74,8 +74,45 @@ class People:
             self._workspace.outbox.send(events.file_shared_event(self._world, file.id, channel, user))
         return message
 
+    def join(self, *, channel: str, user: str) -> None:
+        """Join a channel; the app is told where it is in it itself."""
+        place = self._world.channel(channel)
+        if user in place.members:
+            raise SlackError("already_in_channel")
+        place.members.append(self._world.user(user).id)
+        self._world.tell("channel", channel=channel)
+        self._tell(place, events.member_event(self._world, place, user, joined=True))
+
+    def leave(self, *, channel: str, user: str) -> None:
+        self._member(user, channel)
+        place = self._world.channel(channel)
+        place.members.remove(user)
+        self._world.tell("channel", channel=channel)
+        self._tell(place, events.member_event(self._world, place, user, joined=False))
+
+    def archive(self, *, channel: str, user: str, archived: bool = True) -> None:
+        """Archive a channel, or bring it back."""
+        self._member(user, channel)
+        place = self._world.channel(channel)
+        place.is_archived = archived
+        self._world.tell("channel", channel=channel)
+        self._tell(place, events.archive_event(self._world, place, user))
+
+    def _tell(self, channel: Channel, parcel: events.Parcel) -> None:
+        if BOT_USER in channel.members:
+            self._workspace.outbox.send(parcel)
+
     def open_home(self, *, user: str, tab: str) -> None:
         self._workspace.outbox.send(events.home_event(self._world, self._world.user(user).id, tab))
+
+    def open_assistant(self, *, user: str) -> Message:
+        """Begin a conversation as apps of the older `assistant_view` had it: a thread of its own among the messages."""
+        channel = self._world.dm(self._world.user(user).id)
+        root = Message(channel.id, self._world.clock.next_ts(), BOT_USER, "New conversation")
+        root.subtype = "assistant_app_thread"
+        self._world.add(root)
+        self._workspace.outbox.send(events.assistant_event(self._world, user, root))
+        return root
 
     def stop(self, *, channel: str, user: str, thread_ts: str) -> None:
         """Press Stop: open streams of the thread end for their reader, and the app is told."""

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bot.sandbox import control_api
 from bot.sandbox.clock import Clock
-from bot.sandbox.faults import Fault, Faults
+from bot.sandbox.faults import Fault, Faults, Weather
 from bot.sandbox.guard import guard
 from bot.sandbox.http_delivery import HttpDelivery
 from bot.sandbox.outbox import Outbox
@@ -140,6 +140,10 @@ class Sandbox:
         """Let the next calls of `method` wait first."""
         self._faults.add(Fault(method, times=times, delay=seconds))
 
+    def silence(self, method: str, seconds: float, *, after: bool = False) -> None:
+        """Let the next call of `method` get no answer for so long, and then an error; `after` it took effect."""
+        self._faults.add(Fault(method, status=500, delay=seconds, after=after))
+
     def advance(self, seconds: float) -> None:
         """Move the sandbox's clock: streams and triggers expire, buckets refill, redeliveries come due."""
         self._clock.advance(seconds)
@@ -157,3 +161,12 @@ class Sandbox:
     def duplicate_next(self, events: int = 1) -> None:
         """Deliver the next events twice, as Slack sometimes does."""
         self._outbox.duplicates += events
+
+    def redeliver(self, events: int = 1) -> None:
+        """Deliver the last events again though they were acknowledged, as after an acknowledgement that got lost."""
+        self._outbox.redeliver(events)
+
+    def weather(self, chance: float, *, hang: float = 30.0, seed: int = 0) -> int:
+        """Let a share of all calls fail from now on; return how many the weather before this one has struck."""
+        before, self._faults.weather = self._faults.weather, Weather(chance, hang, seed)
+        return before.struck if before else 0

@@ -39,7 +39,7 @@ def channel_json(channel: Channel) -> Json:
         "is_im": False,
         "is_mpim": False,
         "is_private": channel.kind == "private",
-        "is_archived": False,
+        "is_archived": channel.is_archived,
         "is_general": channel.id == "C_GENERAL",
         "is_member": BOT_USER in channel.members,
         "is_shared": channel.is_shared,

@@ -151,10 +151,11 @@ class SocketMode:
         return ready[self._turn % len(ready)]
 
     async def refresh(self, reason: str = "refresh_requested") -> None:
-        """Ask every connection to reconnect, as Slack does every hour or so."""
+        """Ask every connection to reconnect, as Slack does every hour or so; those that stay are cut."""
         for connection in list(self._connections):
             connection.is_retired = True
             await connection.socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
+            asyncio.get_running_loop().call_later(self._world.options.retire_seconds, connection.abort)
         self._opened.clear()
 
     def drop(self) -> None:

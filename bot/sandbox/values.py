@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from bot.scopes import AGENT_SCOPES, BOT_SCOPES
+
 Json: TypeAlias = dict[str, Any]
 """One object of Slack's wire, which has no schema to hold on to: the sandbox must carry what it does not know."""
 
@@ -61,7 +63,11 @@ COMMANDS = (
     Command("/ingest", "[URL …]", "Add documents"),
     Command("/docs", "[list | search | remove | refresh]", "See and manage documents"),
 )
-SHORTCUTS = (Shortcut("ingest_thread", "Ingest this thread", "message"),)
+SHORTCUTS = (
+    Shortcut("answer_message", "Answer from docs", "message"),
+    Shortcut("ingest_thread", "Ingest this thread", "message"),
+    Shortcut("ask_modal", "Ask the docs", "global"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,9 @@ class Options:
         stream_seconds: life of a stream, counted from its start (SLACK.md: about 300, appending does not extend it).
         ack_seconds: how long a delivery may stay unacknowledged.
         retry_seconds: pauses before each redelivery of an event.
+        retire_seconds: how long a connection lives on that was asked to go.
         questions: what the page offers a newcomer to ask.
+        scopes: what the app was granted, as every answer of the Web API says.
     """
 
     team: str = "local"
@@ -85,9 +93,11 @@ class Options:
     stream_seconds: float = 300.0
     ack_seconds: float = 3.0
     retry_seconds: tuple[float, ...] = (0.0, 60.0, 300.0)
+    retire_seconds: float = 10.0
     questions: tuple[str, ...] = QUESTIONS
     commands: tuple[Command, ...] = COMMANDS
     shortcuts: tuple[Shortcut, ...] = SHORTCUTS
+    scopes: tuple[str, ...] = (*BOT_SCOPES, *AGENT_SCOPES)
     bot_token: str = "xoxb-sandbox"  # noqa: S105 - opens nothing but this sandbox
     app_token: str = "xapp-sandbox"  # noqa: S105
     signing_secret: str = "sandbox-signing-secret"  # noqa: S105

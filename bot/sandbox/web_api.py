@@ -34,6 +34,8 @@ class Call:
     method: str
     arguments: Json
     answer: Json
+    at: float = 0.0
+    """When, on the sandbox's clock."""
 
 
 class WebApi:
@@ -61,7 +63,7 @@ class WebApi:
         except SlackError as error:
             return web.json_response({"ok": False, "error": error.code})
         fault = self._faults.take(method)
-        if fault is not None:
+        if fault is not None and not fault.after:
             await asyncio.sleep(fault.delay)
         if fault is not None and fault.fails and not fault.after:
             return self._fail(method, arguments, fault)
@@ -69,14 +71,16 @@ class WebApi:
         if wait:
             return self._fail(method, arguments, Fault(method, status=429, retry_after=wait))
         answer = self._answer(request, method, arguments)
+        if fault is not None and fault.after:
+            await asyncio.sleep(fault.delay)
         if fault is not None and fault.fails:
             return self._fail(method, arguments, fault)
-        self.calls.append(Call(method, arguments, answer))
-        return web.json_response(answer)
+        self.calls.append(Call(method, arguments, answer, self._workspace.world.clock.now()))
+        return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(self._options.scopes)})
 
     def _fail(self, method: str, arguments: Json, fault: Fault) -> web.Response:
         answer = {"ok": False, "error": fault.error or ("ratelimited" if fault.status == 429 else "internal_error")}
-        self.calls.append(Call(method, arguments, answer))
+        self.calls.append(Call(method, arguments, answer, self._workspace.world.clock.now()))
         headers = {"Retry-After": str(fault.retry_after)} if fault.status == 429 else {}
         if fault.status >= 500:
             return web.Response(status=fault.status, text="upstream error")

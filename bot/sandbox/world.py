@@ -36,6 +36,7 @@ class Channel:
     members: list[str]
     is_shared: bool = False
     """Shared with another company through Slack Connect."""
+    is_archived: bool = False
     topic: str = ""
 
 

@@ -72,6 +72,14 @@ async def test_a_site_that_cannot_be_read_says_why(room: Room) -> None:
     await shown(room, "That address is private")
 
 
+async def test_a_limit_that_is_reached_within_a_site_is_told_beside_what_was_taken(room: Room) -> None:
+    reason = "Your team has added 3 documents today, which is as many as it may add in a day."
+    room.backend.stages = (collection("discovered", 3, reason, ready=3),)
+    await run(room, f"site {SITE}")
+    message = await shown(room, "3 of 3 documents ready")
+    assert reason in words(message)
+
+
 async def test_a_site_waits_for_the_backend_and_is_begun_once(room: Room) -> None:
     room.backend.mode = "down"
     await run(room, f"site {SITE}")

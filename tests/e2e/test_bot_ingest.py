@@ -145,6 +145,20 @@ async def test_a_file_that_is_too_large_is_refused_in_words(room: Room) -> None:
     assert room.backend.files == []
 
 
+async def test_an_archive_is_refused_with_the_way_to_bring_it_in(room: Room) -> None:
+    room.sandbox.people.upload(
+        channel=room.channel,
+        user=room.user,
+        name="handbook.ZIP",
+        mimetype="application/octet-stream",
+        content=b"PK\x03\x04",
+        text=f"{BOT} ingest this",
+        thread_ts=None,
+    )
+    await progress(room, "/ingest zip URL")
+    assert room.backend.files == []
+
+
 async def test_the_token_goes_to_slack_and_to_nobody_else(room: Room) -> None:
     seen: list[str | None] = []
 

@@ -58,7 +58,9 @@ async def test_a_reply_in_our_thread_needs_no_mention_and_brings_the_history(roo
     first = room.ask("<@U_FOOTNOTE> how much parental leave?")
     await room.answer_to(first)
     await room.answer_to(room.ask("and for adoption?", thread_ts=first.ts))
-    history = room.backend.queries[1].history
+    first_query, second_query = room.backend.queries
+    assert first_query.thread == second_query.thread == f"local:{room.channel}:{first.ts}"
+    history = second_query.history
     assert [(turn.role, turn.text) for turn in history] == [
         ("user", "how much parental leave?"),
         ("assistant", "Parents get twenty weeks."),
@@ -314,3 +316,21 @@ async def test_without_tokens_the_bot_brings_its_own_slack_and_its_documents(tmp
             async with aiohttp.ClientSession() as session, session.get(bot.page) as page:
                 assert page.status == 200
             await eventually(lambda: any(asked.id == "welcome/README.md" for asked in backend.ingested))
+
+
+async def test_who_asks_too_fast_is_told_when_to_come_back_privately_and_once(room: Room) -> None:
+    room.backend.mode = "limited"
+    asked = room.ask("<@U_FOOTNOTE> leave?")
+    (note,) = await eventually(room.notes)
+    await asyncio.sleep(0.5)
+    assert note.text == "You have asked a lot in a short time. Please ask again in 20 s."
+    assert (len(room.notes()), room.answers(), len(room.backend.queries)) == (1, [], 1)
+    room.backend.mode = "up"
+    assert "twenty weeks" in (await room.answer_to(room.ask("<@U_FOOTNOTE> leave?"))).text
+    assert asked.ts not in {answer.thread_ts for answer in room.answers()}
+
+
+async def test_a_limit_in_a_direct_message_is_told_there(room: Room) -> None:
+    room.backend.mode = "limited"
+    note = await room.answer_to(room.ask("leave?", channel=room.dm))
+    assert "ask again in 20 s" in note.text

@@ -21,6 +21,7 @@ READY = msgspec.structs.replace(document("d", title="Leave", url="https://d.exam
         ({"same_as": "e", "same_as_title": "Leave <2025>"}, "the same as “Leave &lt;2025&gt;”"),
         ({"similar_to": "e", "similar_to_title": "Old leave"}, "nearly the same as “Old leave”"),
         ({"similar_to": "e"}, "nearly the same as “e”"),
+        ({"notices": ("2 images skipped", "1 sentence speaks to an AI")}, "· 2 images skipped · 1 sentence speaks"),
     ],
 )
 def test_a_line_says_what_is_known_of_a_document(changes: dict[str, object], shown: str) -> None:

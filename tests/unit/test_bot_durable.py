@@ -13,6 +13,7 @@ import pytest
 from bot.client import BackendUnavailable
 from bot.durable import Payload, open_durable
 from bot.order import ThreadOrder
+from bot.slack import SlackUnavailable
 
 
 @dataclass
@@ -115,6 +116,40 @@ async def test_what_is_cut_off_at_shutdown_is_resumed_at_the_next_start(tmp_path
     assert again.seen == ["a"]
 
 
+async def test_what_a_bot_of_another_version_left_is_begun_anew(tmp_path: Path) -> None:
+    slow = RecordingJob(pause=30)
+    async with open_durable(tmp_path / "d.sqlite", [slow], stop_timeout=0.1, version="old") as durable:
+        await durable.record("turn", "k1", {"id": "a"})
+        await asyncio.sleep(0.1)
+    again = RecordingJob()
+    async with open_durable(tmp_path / "d.sqlite", [again], stop_timeout=2, version="new") as durable:
+        await ended(again)
+        await durable.record("turn", "k1", {"id": "a"})
+        await asyncio.sleep(0.1)
+    assert again.seen == ["a"]
+
+
+@dataclass
+class WordlessJob(RecordingJob):
+    """Cannot say at first that it failed."""
+
+    tries: int = 0
+
+    async def fail(self, payload: Payload) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise SlackUnavailable("away")
+        await super().fail(payload)
+
+
+async def test_that_a_job_failed_is_said_as_soon_as_it_can_be(tmp_path: Path) -> None:
+    job = WordlessJob(broken)
+    async with open_durable(tmp_path / "d.sqlite", [job], stop_timeout=2, delays=[0.01] * 9) as durable:
+        await durable.record("turn", "k1", {"id": "a"})
+        await ended(job)
+    assert (job.seen, job.ends, job.tries) == (["a"], ["failed"], 3)
+
+
 async def test_work_starts_without_waiting_for_a_poll(tmp_path: Path) -> None:
     job = RecordingJob()
     async with open_durable(tmp_path / "d.sqlite", [job], stop_timeout=2) as durable:
@@ -168,3 +203,35 @@ async def test_turns_that_arrive_together_run_in_their_order_whichever_was_first
     order, log = ThreadOrder(9), list[str]()
     await asyncio.gather(*(run_in(order, "a", position, log) for position in (3, 1, 2)))
     assert log == ["a1+", "a1-", "a2+", "a2-", "a3+", "a3-"]
+
+
+async def test_a_later_turn_waits_for_an_earlier_one_that_is_to_be_tried_again() -> None:
+    order, log = ThreadOrder(9), list[str]()
+    for position in (1, 2):
+        order.expect("a", (position, ""))
+    later = asyncio.create_task(run_in(order, "a", 2, log))
+    await asyncio.sleep(0.15)
+    assert log == []
+    await run_in(order, "a", 1, log)
+    await asyncio.sleep(0.05)
+    assert log == ["a1+", "a1-"]
+    order.done("a", (1, ""))
+    await later
+    assert log == ["a1+", "a1-", "a2+", "a2-"]
+
+
+async def test_a_later_turn_does_not_wait_for_ever() -> None:
+    order, log = ThreadOrder(9, patience=0.2), list[str]()
+    order.expect("a", (1, ""))
+    async with asyncio.timeout(1):
+        await run_in(order, "a", 2, log)
+        await run_in(order, "a", 3, log)
+    assert log == ["a2+", "a2-", "a3+", "a3-"]
+
+
+async def test_a_thread_in_which_all_is_said_is_forgotten() -> None:
+    order, log = ThreadOrder(9), list[str]()
+    order.expect("a", (1, ""))
+    await run_in(order, "a", 1, log)
+    order.done("a", (1, ""))
+    assert order._lines == {}

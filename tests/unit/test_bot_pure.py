@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from backend.schema import Audience, Citation, DeltaEvent, Passage, RunMetadata
 from bot import blocks
-from bot.audience import Channel, Person, audience_of, may_read, refusal
+from bot.audience import audience_of, may_read
 from bot.client import EventParser
 from bot.commands import CommandError, read_docs, read_ingest
 from bot.conversation import place_of
-from bot.feedback import rating_of, read_button
+from bot.feedback import Emoji, read_button
 from bot.pages import Pages, open_fence
 from bot.quotes import opened_at, shortened, text_fragment
 from bot.thread import (
@@ -133,25 +133,6 @@ def test_an_unknown_visibility_is_read_by_nobody(visibility: str, private: bool)
     assert may_read(visibility, audience) == (visibility in known)
 
 
-@pytest.mark.parametrize(
-    ("channel", "person"),
-    [
-        (None, Person()),
-        (Channel(shared=False), None),
-        (Channel(shared=True), Person()),
-        (Channel(shared=False), Person(guest=True)),
-        (Channel(shared=False), Person(stranger=True)),
-    ],
-)
-def test_what_is_unknown_shared_or_foreign_is_refused(channel: Channel | None, person: Person | None) -> None:
-    assert refusal(TURN, channel, person)
-
-
-def test_people_of_the_team_are_answered_and_those_of_others_not() -> None:
-    assert refusal(TURN, Channel(shared=False), Person(team="T1")) is None
-    assert refusal(msgspec.structs.replace(TURN, user_team="T2"), Channel(shared=False), Person()) is not None
-
-
 def test_streams_name_their_reader_by_the_readers_team_but_not_in_direct_messages() -> None:
     place = place_of(msgspec.structs.replace(TURN, user_team="T9"))
     assert (place.team, place.user) == ("T9", "U1")
@@ -237,6 +218,8 @@ def test_the_footer_says_how_the_answer_was_made() -> None:
     citation = Citation(n=1, document_id="d", title="T", url="", quote="q")
     assert blocks.footer([citation], RunMetadata()) == "Quotes only, no model · Answered from 1 document"
     assert "Written by gpt-x" in blocks.footer([citation, citation], RunMetadata(model="gpt-x"))
+    assert "gpt-x, interrupted" in blocks.footer([citation], RunMetadata(model="gpt-x", degraded="interrupted"))
+    assert "no model could answer" in blocks.footer([citation], RunMetadata(degraded="quoted"))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +229,7 @@ def test_the_footer_says_how_the_answer_was_made() -> None:
         ("![pixel](https://evil.example/p.png)", "pixel"),
         ("at https://evil.example/x now", "at `https://evil.example/x` now"),
         ("<https://evil.example|x>", "`https://evil.example`|x>"),
-        ("<!channel> <@U1> <#C1>", "&lt;!channel> &lt;@U1> &lt;#C1>"),
+        ("<!channel> <@U1> <#C1>", "‹!channel> ‹@U1> ‹#C1>"),
         ("[x]: https://evil.example", ""),
         ("`https://a.example` stays", "`https://a.example` stays"),
         ("Twenty weeks [1]. a < b", "Twenty weeks [1]. a < b"),
@@ -338,7 +321,7 @@ def test_docs_without_words_lists() -> None:
     [("+1", 1), ("thumbsup", 1), ("+1::skin-tone-4", 1), ("-1", -1), ("thumbsdown::skin-tone-2", -1), ("eyes", None)],
 )
 def test_thumbs_rate_whatever_their_skin_tone(name: str, rating: int | None) -> None:
-    assert rating_of(name) == rating
+    assert Emoji(["+1", "thumbsup"], ["-1", "thumbsdown"]).rating_of(name) == rating
 
 
 def test_a_buttons_value_is_a_run_and_a_rating() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
+from bot.pace import A_MINUTE, Pace, Window
 from bot.rungs import MaybePosted, Place
 from bot.slack import Block, SlackRefused
-from bot.stream import STARTS_A_MINUTE, Pace, Reply
+from bot.stream import Reply
 from tests.fakes.slack_messages import FakePosted, FakeSlackMessages
 
 PLACE = Place("C1", "1.0", team="T1", user="U1")
@@ -161,28 +163,114 @@ async def test_a_reader_who_presses_stop_is_noticed() -> None:
     assert slack.texts == {"1.0": "One. Two. "}
 
 
-async def test_the_task_card_is_shown_before_there_is_text() -> None:
+async def test_the_task_card_is_shown_before_there_is_text_and_brought_up_to_date() -> None:
     slack = FakeSlackMessages()
     async with Reply(slack, PLACE, FakePosted(), Pace()) as reply:
-        reply.show_once(TASK)
+        reply.show(TASK)
         await asyncio.sleep(0.02)
-        reply.show_once(TASK | {"title": "again"})
+        reply.show(TASK | {"title": "again"})
+        reply.show(TASK | {"status": "complete"})
         reply.write("One.")
         await reply.finish(BELOW)
-    assert [chunk["type"] for chunk in slack.chunks] == ["task_update", "markdown_text"]
+    assert [chunk["type"] for chunk in slack.chunks] == ["task_update", "task_update", "markdown_text"]
+    assert slack.chunks[1]["status"] == "complete"
 
 
 async def test_beyond_the_workspaces_budget_of_streams_answers_are_posted() -> None:
     pace = Pace()
     slack = FakeSlackMessages()
-    for _ in range(STARTS_A_MINUTE + 3):
+    for _ in range(A_MINUTE["start"] + 3):
         await write(slack, "One.", pace=pace)
-    assert slack.calls.count("start") == STARTS_A_MINUTE
+    assert slack.calls.count("start") == A_MINUTE["start"]
     assert slack.calls.count("post") == 3
 
 
 def test_the_more_replies_are_being_written_the_slower_each_is() -> None:
     pace = Pace()
-    assert pace.interval(0.8) == 0.8
-    pace.live = 8
-    assert pace.interval(0.8) == 6.0
+    assert pace.interval("append", 0.8) == 0.8
+    pace.live = 17
+    assert pace.interval("append", 0.8) == 12.0
+
+
+async def test_a_window_lets_so_many_through_in_any_stretch_of_time_and_the_first_first() -> None:
+    window, passed = Window(2, time.monotonic, seconds=0.2), list[int]()
+
+    async def go(number: int) -> None:
+        await window.take()
+        passed.append(number)
+
+    began = time.monotonic()
+    await asyncio.gather(*(go(number) for number in range(5)))
+    assert passed == [0, 1, 2, 3, 4]
+    assert 0.4 <= time.monotonic() - began < 0.6
+
+
+async def test_who_gives_up_waiting_leaves_their_place_to_others() -> None:
+    window = Window(1, time.monotonic, seconds=0.2)
+    await window.take()
+    waiting = asyncio.create_task(window.take())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    began = time.monotonic()
+    await window.take()
+    assert time.monotonic() - began < 0.3
+
+
+async def test_what_may_have_been_appended_is_not_appended_again() -> None:
+    slack = FakeSlackMessages(late={"append": 1})
+    async with Reply(slack, PLACE, FakePosted(), Pace()) as reply:
+        reply.write("One. ")
+        await asyncio.sleep(0.02)
+        reply.write("Two. ")
+        await asyncio.sleep(0.9)
+        reply.write("Three.")
+        await reply.finish(BELOW)
+    assert slack.texts == {"1.0": "One. Two. Three."}
+    assert slack.blocks["1.0"] == BELOW
+    assert slack.streaming == set()
+
+
+@pytest.mark.parametrize("method", ["stop", "update"])
+async def test_an_end_that_was_not_confirmed_is_brought_about_once(method: str) -> None:
+    slack = FakeSlackMessages(late={method: 1}, outages={"append": 9})
+    async with Reply(slack, PLACE, FakePosted(), Pace()) as reply:
+        reply.write("One. ")
+        await asyncio.sleep(0.02)
+        if method == "update":
+            reply.write("Two. ")
+            await asyncio.sleep(0.9)
+        reply.write("Three.")
+        await reply.finish(BELOW)
+    assert list(slack.texts.values()) == ["One. Two. Three." if method == "update" else "One. Three."]
+    assert slack.blocks["1.0"] == BELOW
+
+
+async def test_a_message_that_slack_was_too_busy_to_make_does_not_exist() -> None:
+    slack, posted = FakeSlackMessages(busy={"start": 1}), FakePosted()
+    await write(slack, "One.", posted=posted)
+    assert slack.texts == {"1.0": "One."}
+    assert not posted.making
+
+
+async def test_a_message_that_may_exist_is_remembered_to_be_looked_for() -> None:
+    slack, posted = FakeSlackMessages(late={"start": 1}), FakePosted()
+    with pytest.raises(MaybePosted):
+        await write(slack, "One. ", "Two.", posted=posted)
+    assert posted.making
+
+
+async def test_a_reply_that_was_left_off_stays_as_it_is() -> None:
+    slack = FakeSlackMessages()
+    async with Reply(slack, PLACE, FakePosted(), Pace()) as reply:
+        reply.write("One. ")
+        await asyncio.sleep(0.02)
+    assert slack.texts == {"1.0": "One. "}
+    assert slack.streaming == {"1.0"}
+
+
+async def test_where_an_edit_is_refused_what_was_shown_is_taken_back_before_the_answer_is_posted() -> None:
+    slack = FakeSlackMessages(refuse={"update": "edit_window_closed"}, texts={"1.0": "Half"}, blocks={"1.0": []})
+    posted = await write(slack, "One.", posted=FakePosted(["1.0"]))
+    assert list(slack.texts.values()) == ["One."]
+    assert len(posted.known) == 1

@@ -152,5 +152,5 @@ async def test_the_store_knows_a_thread_its_changes_and_forgets_it(tmp_path: Pat
 
 def test_the_manifest_declares_what_we_listen_to_and_what_it_needs() -> None:
     manifest = yaml.safe_load((Path(__file__).parents[2] / "deploy/slack/manifest.yaml").read_text())
-    assert [one["callback_id"] for one in manifest["features"]["shortcuts"]] == [INGEST_THREAD]
+    assert INGEST_THREAD in [one["callback_id"] for one in manifest["features"]["shortcuts"]]
     assert {"files:read", "commands", "channels:history"} <= set(manifest["oauth_config"]["scopes"]["bot"])

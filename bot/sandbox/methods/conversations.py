@@ -87,6 +87,7 @@ def _visible(workspace: Workspace, args: Arguments, user: str | None) -> list[Ch
         if KIND_NAMES[channel.kind] in types
         and (channel.kind == "public" or BOT_USER in channel.members)
         and (user is None or user in channel.members)
+        and not (channel.is_archived and args.flag("exclude_archived"))
     ]
 
 

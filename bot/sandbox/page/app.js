@@ -18,6 +18,7 @@ const page = {
   names: {
     user: (id) => page.user(id)?.name,
     channel: (id) => page.state.channels.find((one) => one.id === id)?.name,
+    channels: () => page.state.channels.filter((one) => one.kind !== "im"),
   },
   user: (id) => page.state.users.find((one) => one.id === id),
 };
@@ -164,8 +165,13 @@ function drawSidebar() {
       page.unread.has(channel.id) && el("span", { class: "unread", title: "unread" }));
   };
   const group = (title, channels) => channels.length > 0 && el("section", {}, el("h2", {}, title), channels.map(row));
+  const shortcut = (one) => el("button", { type: "button", class: "row", onclick: () => page.shortcut(one, {}) }, icon("bolt"), el("span", {}, one.name));
+  const shortcuts = () => {
+    const found = page.state.shortcuts.filter((one) => one.kind === "global");
+    return found.length > 0 && el("section", {}, el("h2", {}, "Shortcuts"), found.map(shortcut));
+  };
   const version = JSON.stringify([page.channel, page.state.user, page.state.channels, page.state.users, page.state.bot, [...page.unread]]);
-  refill(byId("channels"), version, () => [group("Channels", page.state.channels.filter((one) => one.kind !== "im")), group("Direct messages", page.state.channels.filter((one) => one.kind === "im"))]);
+  refill(byId("channels"), version, () => [group("Channels", page.state.channels.filter((one) => one.kind !== "im")), group("Direct messages", page.state.channels.filter((one) => one.kind === "im")), shortcuts()]);
   const people = page.state.users.filter((one) => !one.is_bot);
   refill(byId("people"), version, () => people.map((one) => el("button", { type: "button", role: "radio", "aria-checked": String(one.id === page.state.user), onclick: () => become(one.id) }, avatar(one, "tiny"), one.name)));
 }
@@ -178,7 +184,7 @@ function drawBar() {
   const channel = current();
   const dm = channel.kind === "im";
   fill(byId("channel-name"), dm ? page.state.bot.name : [channel.kind === "private" ? icon("lock") : "# ", channel.name]);
-  byId("channel-topic").textContent = dm ? "Answers here are for you alone" : `${channel.topic} · ${channel.members.length} members`;
+  byId("channel-topic").textContent = dm ? "Answers here are for you alone" : [channel.topic, `${channel.members.length} members`].filter(Boolean).join(" · ");
   document.title = `${dm ? page.state.bot.name : `#${channel.name}`} · local Slack`;
   const tabs = byId("tabs");
   tabs.hidden = !dm;

@@ -150,7 +150,7 @@ function select(item, act) {
 function inputBlock(block, place) {
   const item = block.element;
   const id = `input-${block.block_id}`;
-  const field = inputField(item, id);
+  const field = inputField(item, id, place);
   field.dataset.block = block.block_id;
   field.dataset.action = item.action_id ?? "";
   field.dataset.type = item.type;
@@ -164,7 +164,7 @@ function inputBlock(block, place) {
   ];
 }
 
-function inputField(item, id) {
+function inputField(item, id, place) {
   const placeholder = item.placeholder?.text;
   switch (item.type) {
     case "plain_text_input":
@@ -173,6 +173,8 @@ function inputField(item, id) {
         : el("input", { id, type: "text", placeholder, value: item.initial_value ?? "" });
     case "static_select":
       return el("select", { id }, options(item).map((option) => el("option", { value: option.value, selected: item.initial_option?.value === option.value }, option.text.text)));
+    case "conversations_select": case "channels_select":
+      return el("select", { id }, place.names.channels().map((one) => el("option", { value: one.id, selected: one.id === item.initial_conversation }, `#${one.name}`)));
     case "radio_buttons": case "checkboxes":
       return choices(item, id);
     case "datepicker": return el("input", { id, type: "date", value: item.initial_date ?? "" });
@@ -203,6 +205,8 @@ function valueOf(field, item) {
   const picked = [...field.querySelectorAll("input:checked")].map((input) => options(item).find((option) => option.value === input.value));
   switch (item.type) {
     case "static_select": return { selected_option: options(item).find((option) => option.value === field.value) ?? null };
+    case "conversations_select": return { selected_conversation: field.value || null };
+    case "channels_select": return { selected_channel: field.value || null };
     case "radio_buttons": return { selected_option: picked[0] ?? null };
     case "checkboxes": return { selected_options: picked };
     case "datepicker": return { selected_date: field.value || null };

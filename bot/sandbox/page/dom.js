@@ -11,6 +11,7 @@ const ICONS = {
   cross: "M7 7l10 10M17 7L7 17",
   lock: "M7 11V8a5 5 0 0110 0v3M6 11h12v9H6z",
   file: "M7 3h7l4 4v14H7zM14 3v4h4",
+  bolt: "M13 3L5 14h6l-1 7 8-11h-6z",
   more: "M6 12h.01M12 12h.01M18 12h.01",
 };
 

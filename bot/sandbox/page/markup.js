@@ -7,7 +7,7 @@ const EMOJI = {
   tada: "🎉", heart: "❤️", mag: "🔍", hourglass_flowing_sand: "⏳", hourglass: "⌛", page_facing_up: "📄", books: "📚",
   link: "🔗", bulb: "💡", wave: "👋", pray: "🙏", raised_hands: "🙌", thinking_face: "🤔", lock: "🔒", memo: "📝",
   speech_balloon: "💬", rocket: "🚀", no_entry: "⛔", information_source: "ℹ️", question: "❓", bookmark: "🔖",
-  arrows_counterclockwise: "🔄", wastebasket: "🗑️", footprints: "👣", sparkles: "✨", smile: "😄", point_up: "☝️",
+  arrows_counterclockwise: "🔄", wastebasket: "🗑️", footprints: "👣", mute: "🔇", no_bell: "🔕", shushing_face: "🤫", sparkles: "✨", smile: "😄", point_up: "☝️",
 };
 
 export const emoji = (name) => EMOJI[name] ?? `:${name}:`;
@@ -134,7 +134,8 @@ const cells = (row) => row.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map
 function table(rows, at, out, names) {
   let end = at + 2;
   while (end < rows.length && rows[end].includes("|")) end += 1;
-  const line = (tag, row) => el("tr", {}, cells(row).map((cell) => el(tag, {}, ...inlineMarkdown(cell, names))));
+  const sides = cells(rows[at + 1]).map((mark) => (mark.endsWith(":") ? (mark.startsWith(":") ? "center" : "right") : null));
+  const line = (tag, row) => el("tr", {}, cells(row).map((cell, column) => el(tag, { class: sides[column] }, ...inlineMarkdown(cell, names))));
   const body = rows.slice(at + 2, end).map((row) => line("td", row));
   out.push(el("div", { class: "table" }, el("table", {}, el("thead", {}, line("th", rows[at])), el("tbody", {}, body))));
   return end;

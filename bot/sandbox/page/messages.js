@@ -4,7 +4,7 @@ import { el, icon, keepFocus } from "./dom.js";
 import { renderBlocks } from "./blocks.js";
 import { emoji, mrkdwn } from "./markup.js";
 
-const QUICK = ["+1", "-1", "eyes"];
+const QUICK = ["+1", "-1", "eyes", "mute"];
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
@@ -111,6 +111,11 @@ function menu(shortcuts, message, page) {
   const node = el("details", { class: "menu" },
     el("summary", { class: "icon", title: "More actions", "aria-label": "More actions" }, "⋯"),
     el("div", {}, shortcuts.map((one) => el("button", { type: "button", class: "plain", onclick: () => { node.open = false; page.shortcut(one, message); } }, one.name))));
+  node.addEventListener("toggle", () => {
+    const room = node.closest(".scroll")?.getBoundingClientRect().bottom ?? window.innerHeight;
+    node.classList.remove("up");
+    node.classList.toggle("up", node.open && node.lastChild.getBoundingClientRect().bottom > room);
+  });
   node.addEventListener("focusout", (event) => { if (!node.contains(event.relatedTarget)) node.open = false; });
   return node;
 }

@@ -1,0 +1,131 @@
+"""Workspaces come and go: by OAuth where the app is installable, else there is the one of the token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import aiohttp
+from loguru import logger
+from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
+from slack_sdk.oauth.installation_store import Bot
+from slack_sdk.oauth.state_store.sqlalchemy import AsyncSQLAlchemyOAuthStateStore
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.installations import Installations, UnreadableInstallations, open_keys
+from bot.oauth import STATE_SECONDS, App, OAuthClient, build_flow, keep_fresh
+from bot.settings import Settings, SettingsError
+from bot.slack import SlackRefused
+from bot.teams import Team, Teams
+from bot.wiring import begun, ended
+
+KEY_FILE = "encryption-key"
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+Open = Callable[[str], Awaitable[Team]]
+
+
+@dataclass(slots=True)
+class Installing:
+    """`app`, `store` and `flow` are None where there is one workspace, by its token."""
+
+    app: App | None = None
+    store: Installations | None = None
+    states: AsyncSQLAlchemyOAuthStateStore | None = None
+    client: OAuthClient | None = None
+    flow: AsyncOAuthFlow | None = None
+    teams: Teams | None = None
+    _open: Open | None = None
+
+    async def open(self, stack: AsyncExitStack, teams: Teams, opened: Open) -> None:
+        """Open all workspaces that have installed us, and whatever installs us from now on."""
+        self.teams, self._open = teams, opened
+        if self.app is None or self.store is None or self.states is None or self.client is None:
+            return
+        for bot in await self.store.installed():
+            await self._arrived(bot)
+        self.flow = build_flow(self.app, self.client, self.store, self.states, self._arrived)
+        stack.push_async_callback(ended, begun(keep_fresh(self.app, self.client, self.store, self._renewed)))
+
+    async def _arrived(self, bot: Bot) -> None:
+        assert self.teams is not None
+        assert self._open is not None
+        try:
+            await self.teams.put(await self._open(str(bot.bot_token)))
+        except SlackRefused as error:
+            logger.bind(team=bot.team_id, code=error.code).error("workspace not opened: Slack refuses its token")
+
+    async def _renewed(self, bot: Bot) -> None:
+        """Go on with a new token, in the middle of whatever is being done."""
+        assert self.teams is not None
+        team = self.teams.open.get(str(bot.team_id))
+        if team is None:
+            await self._arrived(bot)
+        else:
+            team.client.token = bot.bot_token
+        logger.bind(team=bot.team_id).info("token renewed")
+
+    async def left(self, team_id: str) -> None:
+        """Stop answering a workspace that threw us out, and forget its token."""
+        if self.teams is not None:
+            await self.teams.drop(team_id)
+        if self.store is not None:
+            for bot in await self.store.installed():
+                if bot.team_id == team_id:
+                    await self.store.forget(bot)
+
+    async def is_well(self) -> bool:
+        """Whether there is a workspace to answer, or one can install us."""
+        return self.flow is not None or bool(self.teams and self.teams.open)
+
+
+async def open_installing(
+    stack: AsyncExitStack, settings: Settings, engine: AsyncEngine, calling: aiohttp.ClientSession
+) -> Installing:
+    """Open what keeps installations: on `engine`, unless the settings name another database.
+
+    Raises:
+        SettingsError: the database or a key is none, or no key fits what is stored.
+    """
+    if settings.slack_client_id is None:
+        return Installing()
+    app = _app(settings)
+    if settings.database_url:
+        engine = _engine(settings.database_url)
+        stack.push_async_callback(engine.dispose)
+    store = await open_store(settings, engine)
+    states = AsyncSQLAlchemyOAuthStateStore(STATE_SECONDS, engine)
+    await states.create_tables()  # type: ignore[no-untyped-call]
+    return Installing(app, store, states, OAuthClient(None, calling, app.api_url))
+
+
+async def open_store(settings: Settings, engine: AsyncEngine) -> Installations:
+    """Return the installations, all of them encrypted with the newest key. SettingsError as above."""
+    secret = settings.encryption_key.get_secret_value() if settings.encryption_key else None
+    try:
+        keys = open_keys(secret, settings.data_dir / KEY_FILE)
+    except ValueError:
+        raise SettingsError("FOOTNOTE_ENCRYPTION_KEY: must be Fernet keys, with commas between them") from None
+    store = Installations(str(settings.slack_client_id), engine, keys)
+    await store.create_tables()  # type: ignore[no-untyped-call]
+    try:
+        await store.reencrypt()
+    except UnreadableInstallations:
+        raise SettingsError("FOOTNOTE_ENCRYPTION_KEY: decrypts none of the installations that are stored") from None
+    return store
+
+
+def _app(settings: Settings) -> App:
+    secret = settings.slack_client_secret.get_secret_value() if settings.slack_client_secret else ""
+    return App(str(settings.slack_client_id), secret, settings.slack_api_url, str(settings.public_url))
+
+
+def _engine(url: str) -> AsyncEngine:
+    try:
+        parsed = make_url(url)
+        return create_async_engine(parsed.set(drivername=DRIVERS[parsed.drivername.partition("+")[0]]))
+    except (ArgumentError, KeyError):
+        raise SettingsError("FOOTNOTE_DATABASE_URL: must begin with sqlite:// or postgresql://") from None

@@ -1,0 +1,48 @@
+"""Slack event → what the directory forgets: who joined and left, which channel closed or opened, who became a guest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.directory import Directory
+
+Body = Mapping[str, Any]
+
+MEMBERSHIP = ("member_joined_channel", "member_left_channel")
+CHANNELS = (
+    "channel_archive", "channel_unarchive", "channel_deleted", "channel_left",
+    "group_archive", "group_unarchive", "group_deleted", "group_left",
+    "channel_shared", "channel_unshared", "channel_id_changed",
+)  # fmt: skip
+PEOPLE = ("team_join", "user_change")
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceListeners:
+    directory: Directory
+
+    def register(self, app: AsyncApp) -> None:
+        """Tell Bolt, before those who take every event, which ones change who reads what."""
+        for names, listener in ((MEMBERSHIP, self.member), (CHANNELS, self.channel), (PEOPLE, self.person)):
+            for name in names:
+                app.event(name)(listener)
+
+    async def member(self, event: Body) -> None:
+        self.directory.forget_membership(str(event["user"]), str(event["channel"]))
+
+    async def channel(self, event: Body) -> None:
+        for name in ("channel", "old_channel_id", "new_channel_id"):
+            if event.get(name):
+                self.directory.forget_channel(_id(event[name]))
+
+    async def person(self, event: Body) -> None:
+        self.directory.forget_person(_id(event["user"]))
+
+
+def _id(value: object) -> str:
+    """Return an id that Slack gives as it is, or inside the whole object."""
+    return str(value["id"] if isinstance(value, Mapping) else value)
