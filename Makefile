@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install run test check eval bench lock clean
+.PHONY: install run test test-faults check eval bench lock clean
 
 install: .venv/installed
 
@@ -19,23 +19,29 @@ install: .venv/installed
 run: install  ## start everything; without Slack tokens that includes a local Slack
 	@honcho start || test $$? -eq 130  # which is Ctrl-C
 
-test: install  ## all tests
-	@pytest
+test: install  ## all tests, two files at a time: most of an end-to-end test is waiting
+	@pytest -n 2 --dist loadfile
 
-check: install  ## format, lint, types, architecture
+check: install  ## format, lint, types, architecture, released prompts
 	@ruff format --check
 	@ruff check
 	@mypy
 	@lint-imports
+	@python -m backend prompts check
 
 eval: install  ## the story on labelled data: make eval [SET=name]
 	@python -m tests.evals.run $(SET)
 
+test-faults: install  ## kill -9, again and again, while documents are queued and questions asked
+	@python -m tests.faults
+
 bench: install  ## speed, each figure beside a baseline from the same run
 	@python -m tests.bench
 
-lock: install  ## compile requirements.lock from pyproject.toml
+lock: install  ## compile requirements.lock, and the image's lock without development tools, from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml -o requirements.lock \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url
+	@uv pip compile --quiet --universal --python-version 3.11 pyproject.toml -c requirements.lock -o deploy/requirements.lock \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url
 
 clean:

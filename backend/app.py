@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -14,47 +14,45 @@ from uuid import uuid4
 
 from backend.adapters.blobs import FileBlobs
 from backend.adapters.dbos import DbosIngestQueue
-from backend.adapters.extractive import ExtractiveAnswerer
 from backend.adapters.lancedb import LanceIndex
-from backend.adapters.llm_answerer import LLMAnswerer, LLMReader
-from backend.adapters.llm_compressor import LLMExtractor, LLMFilter
-from backend.adapters.llm_expander import LLMHyde, LLMMultiQuery
-from backend.adapters.llm_opinion import LLMSecondOpinion
+from backend.adapters.llm_captioner import LLMCaptioner
 from backend.adapters.migrate import downgrade, migrate
 from backend.adapters.minilm import MiniLM
-from backend.adapters.rerank import HttpReranker
 from backend.adapters.sql import Database
+from backend.adapters.sql_history import SqlHistory
+from backend.api.limits import MeteredRuns
 from backend.api.security import Key, Keys, configured_keys, is_loopback, own_key
 from backend.api.services import Limits, Services
+from backend.caches import cache_of, opened_caches, opened_door
+from backend.checks import checks_of
 from backend.domain import Document
+from backend.evaluate.looking import Insights
+from backend.experiments import NO_PLAN, load_plan
+from backend.ingest.caption import MAX_FIGURES, Captioning
 from backend.ingest.collection import Collector
 from backend.ingest.extract_pool import ExtractPool
 from backend.ingest.fetch import HttpFetcher
+from backend.ingest.figures import IngestFigures
 from backend.ingest.limits import TeamLimits
-from backend.ingest.pipeline import Ingest
+from backend.ingest.pipeline import VERSION, Ingest
 from backend.ingest.polite import PoliteFetcher
 from backend.ingest.purge import Purge
 from backend.ingest.refresh import Refreshing
 from backend.ingest.split import split
 from backend.lock import FolderLock
-from backend.ports import LLM, Compressor, Embedder, Reranker
+from backend.ports import Captioner, Embedder, IndexWriter
 from backend.prompts import Prompts, load_prompts
-from backend.query.compress import SentenceCompressor
-from backend.query.expand import Expander
-from backend.query.pipeline import Knobs, Pipeline
-from backend.query.retrieve import NO_EXTRAS, Extras
+from backend.query.caching.writing import ForgettingWriter
 from backend.settings import PROJECT, Settings, SettingsError
+from backend.telemetry import Telemetry
 from backend.upkeep import Chore, interval, kept_up
+from backend.writing import Models, answers_with, opened_models, opened_pipeline
 
 Clock = Callable[[], datetime]
 PROMPTS = PROJECT / "prompts"
-ANSWER = "answer"
-READ = "understand@v2"
-VERIFY = "verify@v1"
-EXTRACT = "compress@v1"
-FILTER = "compress_filter@v1"
-HYDE = "hyde@v1"
-MULTI_QUERY = "multi_query@v1"
+LOOK = timedelta(seconds=5)
+"""How often the index is looked at, so that liveness can say how it is without asking it."""
+CAPTION = "caption@v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +118,21 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
     """
     places = Places.of(settings)
     keys = keys or Keys((Key.of(own_key(places.api_key), {"admin"}),))
+    telemetry, plan = Telemetry(), load_plan(PROMPTS)
+    prompts = plan.chosen_from(load_prompts(PROMPTS))
+    telemetry.expect_prompts(name for name in prompts.ids() if name.startswith("answer@"))
+    telemetry.watch_disk(places.data)
     async with AsyncExitStack() as stack:
+        models = await stack.enter_async_context(opened_models(settings, telemetry))
         await asyncio.to_thread(migrate, places.database)
         database = await stack.enter_async_context(opened_database(places))
         embedder = await stack.enter_async_context(opened_embedder(settings, places))
         index = await stack.enter_async_context(opened_index(places, embedder))
-        ingest = await _ingest(settings, places, stack, database, embedder, index, now)
+        caches = await stack.enter_async_context(opened_caches(settings, database, telemetry))
+        door = await stack.enter_async_context(opened_door(settings, database, telemetry))
+        writer = ForgettingWriter(index, caches.answers)
+        captioner = _captioner(models, prompts)
+        ingest = await _ingest(settings, places, stack, database, embedder, writer, captioner, telemetry, now)
         collector = Collector(database.collections, ingest, ingest.fetcher, now)
         queue = await DbosIngestQueue.open(places.work, ingest, workers=settings.ingest_workers, collector=collector)
         stack.push_async_callback(queue.close)
@@ -133,8 +140,19 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
         await collector.resume(queue)
         chores = _chores(settings, database, index, ingest, queue, now)
         await stack.enter_async_context(kept_up(chores, interval(settings.purge_after, settings.gone_after)))
-        pipeline = await _pipeline(settings, stack, database, embedder, index)
-        yield Services(
+        pipeline = await stack.enter_async_context(
+            opened_pipeline(
+                settings,
+                models,
+                prompts,
+                index,
+                caches.remembering(embedder),
+                database.documents,
+                MeteredRuns(database.runs, database.spendings, telemetry),
+                caches,
+            )
+        )
+        opened = Services(
             pipeline=pipeline,
             ingest=ingest,
             queue=queue,
@@ -147,11 +165,21 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
             collections=queue,
             index=index,
             keys=keys,
+            insights=Insights(SqlHistory(database.engine), embedder, plan),
+            plan=plan if settings.writes_with_llm else NO_PLAN,
             team=settings.team,
-            answers_with=settings.openai_model if settings.writes_with_llm else "extractive",
+            answers_with=answers_with(settings),
+            telemetry=telemetry,
+            door=door,
             embedder=embedder.name,
             limits=Limits(document=settings.max_bytes),
+            checks=checks_of(
+                places.data, places.index, places.database, index, database, models, caches.answers.stores
+            ),
         )
+        look = partial(opened.pulse.look, index.status)
+        await stack.enter_async_context(kept_up({"look": look}, LOOK))
+        yield opened
 
 
 def migrate_database(settings: Settings, direction: Literal["up", "down"], revision: str | None) -> None:
@@ -214,7 +242,7 @@ async def opened_embedder(settings: Settings, places: Places) -> AsyncIterator[E
         if settings.embedder == "minilm":
             yield local
             return
-        from backend.adapters.openai import OpenAIEmbedder  # a second of importing that few need
+        from backend.adapters.openai_embedder import OpenAIEmbedder  # a second of importing that few need
 
         remote = OpenAIEmbedder.open(
             settings.openai_base_url,
@@ -234,13 +262,22 @@ async def _ingest(
     stack: AsyncExitStack,
     database: Database,
     embedder: Embedder,
-    index: LanceIndex,
+    writer: IndexWriter,
+    captioner: Captioner | None,
+    counts: IngestFigures,
     now: Clock,
 ) -> Ingest:
     fetcher = HttpFetcher(allow=settings.fetch_allow, max_bytes=settings.max_bytes, timeout=settings.fetch_timeout)
     blobs = FileBlobs(places.blobs)
     await blobs.clear_unfinished()
-    pool = ExtractPool(workers=settings.ingest_workers, timeout=settings.extract_timeout)
+    figures = MAX_FIGURES if captioner else 0
+    pool = ExtractPool(
+        workers=settings.ingest_workers,
+        timeout=settings.extract_timeout,
+        figures=figures,
+        ocr_languages=settings.ocr_languages,
+    )
+    extract = (await stack.enter_async_context(pool)).extract
     return Ingest(
         documents=database.documents,
         removals=database.removals,
@@ -251,12 +288,20 @@ async def _ingest(
         gone_after=settings.gone_after,
         blobs=blobs,
         fetcher=PoliteFetcher(await stack.enter_async_context(fetcher)),
-        extract=(await stack.enter_async_context(pool)).extract,
+        extract=Captioning(extract, captioner) if captioner else extract,
         split=partial(split, count_tokens=embedder.count_tokens),
         embedder=embedder,
-        writer=index,
+        writer=writer,
+        version=f"{VERSION}/{captioner.name}" if captioner else VERSION,
+        figures=counts,
         now=now,
     )
+
+
+def _captioner(models: Models, prompts: Prompts) -> Captioner | None:
+    """Return what describes images, None where no model that sees is configured."""
+    llm = models.for_role("caption")
+    return LLMCaptioner(llm, prompts.get(CAPTION)) if llm else None
 
 
 def _chores(
@@ -264,66 +309,9 @@ def _chores(
 ) -> dict[str, Chore]:
     """Return what the backend does without being asked."""
     refreshing = Refreshing(database.documents, ingest, queue, now)
-    purge = Purge(database.removals, index, ingest, database.runs, database.flush, settings.purge_after, now)
+    kept = cache_of(settings, database)
+    purge = Purge(database.removals, index, ingest, database.runs, database.flush, kept, settings.purge_after, now)
     return {"refresh": refreshing.run, "purge": purge.run}
-
-
-async def _pipeline(
-    settings: Settings, stack: AsyncExitStack, database: Database, embedder: Embedder, index: LanceIndex
-) -> Pipeline:
-    prompts = load_prompts(PROMPTS)
-    llm: LLM | None = None
-    if settings.writes_with_llm:
-        from backend.adapters.openai import OpenAILLM
-
-        llm = opened = OpenAILLM.open(
-            settings.openai_base_url, _secret(settings), settings.openai_model, timeout=settings.llm_timeout
-        )
-        stack.push_async_callback(opened.close)
-    return Pipeline(
-        index=index,
-        embedder=embedder,
-        documents=database.documents,
-        runs=database.runs,
-        extractive=ExtractiveAnswerer(),
-        answerers=_answerers(prompts, llm, settings.answer_prompt) if llm else (),
-        reader=LLMReader(llm, prompts.get(READ)) if llm else None,
-        opinion=LLMSecondOpinion(llm, prompts.get(VERIFY)) if llm else None,
-        compressor=_compressor(settings, prompts, llm),
-        extras=Extras(_expander(settings, prompts, llm), await _reranker(settings, stack)),
-        knobs=Knobs(token_budget=settings.token_budget, draft_timeout=settings.llm_timeout),
-    )
-
-
-def _answerers(prompts: Prompts, llm: LLM, default: str) -> tuple[LLMAnswerer, ...]:
-    """Return one answerer per version of the answer prompt, the default first."""
-    first = prompts.get(default)
-    others = [prompts.get(name) for name in prompts.ids() if name.startswith(f"{ANSWER}@") and name != default]
-    return tuple(LLMAnswerer(llm, prompt) for prompt in (first, *others))
-
-
-def _compressor(settings: Settings, prompts: Prompts, llm: LLM | None) -> Compressor:
-    if llm is None or settings.compress == "sentences":
-        return SentenceCompressor()
-    if settings.compress == "llm-extract":
-        return LLMExtractor(llm, prompts.get(EXTRACT))
-    return LLMFilter(llm, prompts.get(FILTER))
-
-
-def _expander(settings: Settings, prompts: Prompts, llm: LLM | None) -> Expander | None:
-    if llm is None or settings.expand == "off":
-        return None
-    return (
-        LLMHyde(llm, prompts.get(HYDE)) if settings.expand == "hyde" else LLMMultiQuery(llm, prompts.get(MULTI_QUERY))
-    )
-
-
-async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | None:
-    if settings.rerank_url is None:
-        return None
-    key = settings.rerank_key.get_secret_value() if settings.rerank_key else None
-    reranker = HttpReranker(settings.rerank_url, settings.rerank_model, key, timeout=NO_EXTRAS.rerank_timeout)
-    return await stack.enter_async_context(reranker)
 
 
 def _secret(settings: Settings) -> str | None:

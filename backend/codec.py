@@ -141,6 +141,7 @@ def _question(question: Question) -> Json:
             "user": audience.user,
             "private": audience.private,
             "channels": list(audience.channels),
+            "only_tags": list(audience.only_tags),
         },
         "history": [{"role": turn.role, "text": turn.text} for turn in question.history],
         "filter": filter_to_json(question.filter),
@@ -148,6 +149,9 @@ def _question(question: Question) -> Json:
         "prompt": question.prompt,
         "understand": question.understand,
         "time_zone": question.time_zone,
+        "thread": question.thread,
+        "experiment": question.experiment,
+        "replay_of": question.replay_of,
     }
 
 
@@ -169,7 +173,9 @@ def _passage(passage: Passage) -> Json:
         "title": passage.title,
         "url": passage.url,
         "heading": passage.heading,
+        "lead": passage.lead,
         "text": passage.text,
+        "kind": passage.kind,
         "page": passage.page,
         "author": passage.author,
         "source": passage.source,

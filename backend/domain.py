@@ -56,12 +56,15 @@ class Audience:
     """Who will be able to read the answer.
 
     `private` is true when only `user` will; `channels` are those that the user is known to be in, and count only then.
+    Where `only_tags` is not empty, readers from outside are among them: of what is visible, only documents that carry
+    one of these tags count.
     """
 
     channel: str | None = None
     user: str | None = None
     private: bool = False
     channels: tuple[str, ...] = ()
+    only_tags: tuple[str, ...] = ()
 
     def visibilities(self) -> frozenset[str]:
         """Return the visibilities that every reader of the answer may read: the whole access rule, failing closed."""
@@ -171,7 +174,8 @@ class Snapshot:
 
     `etag` and `last_modified` are what its server said, `digest` is of the bytes, `text` of the words in them. `recipe`
     stands for everything else that the index holds of it depends on: if that changes, the same bytes are indexed anew.
-    "" is unknown. `size` is in bytes.
+    "" is unknown. `size` is in bytes. `captions` of its images are indexed, `images` of them were skipped; `addressed`
+    is how many sentences of its text speak to a model rather than to a reader.
     """
 
     etag: str = ""
@@ -180,6 +184,9 @@ class Snapshot:
     recipe: str = ""
     text: str = ""
     size: int = 0
+    captions: int = 0
+    images: int = 0
+    addressed: int = 0
 
 
 UNSEEN = Snapshot()
@@ -298,16 +305,43 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """An image inside a document: a PNG, JPEG, GIF or WebP; `page` where there are pages."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a model says that image `number` (from 1) of a document shows."""
+
+    number: int
+    text: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Extracted:
     """A document's text as Markdown (headings, lists, tables, fenced code), with what was detected about it.
 
     `pages` maps the offset in `text` at which a page begins to its number, ascending; empty where there are no pages.
+    `images` is how many images are in it, `figures` are those that may be captioned, if that was asked for. Without any
+    text, `reason` says why; then only its captions can be indexed.
     """
 
     text: str
     title: str = ""
     metadata: Metadata = Metadata()
     pages: tuple[tuple[int, int], ...] = ()
+    images: int = 0
+    figures: tuple[Figure, ...] = ()
+    captions: tuple[Caption, ...] = ()
+    reason: str = ""
+
+
+ChunkKind: TypeAlias = Literal["text", "caption"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +350,9 @@ class Chunk:
 
     `section` is the section's position in the document, `heading` its path ("Leave › Parental leave", "" above the
     first heading), `start` the slice's offset in the section. `sentences` are trimmed spans within `text`, in order;
-    a table row, a list item and a code line count as sentences.
+    a table row, a list item and a code line count as sentences. `lead` is the header row of the table within which the
+    slice begins, "" elsewhere: it is embedded, searched and shown before the text, and is no part of it. A `caption` is
+    a section of its own, and no words of the author's: a model wrote it of an image in the document.
     """
 
     position: int
@@ -326,6 +362,8 @@ class Chunk:
     text: str
     sentences: tuple[Span, ...]
     page: int | None = None
+    lead: str = ""
+    kind: ChunkKind = "text"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -384,7 +422,9 @@ class Question:
     """What the user wrote, with its history, and who will read the answer.
 
     `filter` is the caller's own and is always applied; understanding may add to it, never loosen it, and adds nothing
-    where `understand` is false. `time_zone` is the asker's, an IANA name, where it is known.
+    where `understand` is false. `time_zone` is the asker's, an IANA name, where it is known. `thread` is what its
+    messages have in common; `experiment` names the comparison of prompts that chose `prompt`, "" if none did;
+    `replay_of` the run of which this is a replay.
     """
 
     text: str
@@ -396,6 +436,9 @@ class Question:
     prompt: str | None = None
     understand: bool = True
     time_zone: str | None = None
+    thread: str | None = None
+    experiment: str = ""
+    replay_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +459,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Passage:
-    """A chunk as retrieved for one query, with the facts of its document that a citation shows."""
+    """A chunk as retrieved for one query, with the facts of its document that a citation shows. `lead` and `kind` are
+    the chunk's."""
 
     chunk_id: str
     document_id: str
@@ -434,6 +478,10 @@ class Passage:
     published_at: datetime | None = None
     ingested_at: datetime | None = None
     score: float = 0.0
+    lead: str = ""
+    kind: ChunkKind = "text"
+    visibility: str = ""
+    """Its document's, as in `str(Visibility)`; "" where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -451,7 +499,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The link from marker `[n]` to a passage, with the passage's exact words that support the sentence."""
+    """The link from marker `[n]` to a passage, with the passage's exact words that support the sentence. Those of a
+    `caption` are not the author's."""
 
     n: int
     document_id: str
@@ -463,15 +512,25 @@ class Citation:
     page: int | None = None
     author: str | None = None
     published_at: datetime | None = None
+    kind: ChunkKind = "text"
 
 
 Outcome: TypeAlias = Literal["answered", "abstained", "failed"]
 
 
+Cached: TypeAlias = Literal["miss", "l1", "l2", "l3", "semantic"]
+"""Where an answer was kept: in this process, in Redis, in the state database, or under another question like it."""
+Degraded: TypeAlias = Literal["", "interrupted", "quoted"]
+"""What faults of the models did to an answer: it ends early, at what was verified by then; or it quotes, as no model
+could be reached. Such an answer is not worth keeping."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunMetadata:
     """What one run cost. Times in milliseconds; tokens, before and after compression, are estimates
-    that come within 4 % of the local tokenizer's counts."""
+    that come within 4 % of the local tokenizer's counts. `calls` are those to models; `tokens_in` and `tokens_out` are
+    their providers' counts (estimated where they give none), `cost` what they are priced at in the settings' currency.
+    """
 
     understand_ms: float = 0.0
     embedding_ms: float = 0.0
@@ -484,8 +543,14 @@ class RunMetadata:
     tokens_after: int = 0
     dropped_sentences: int = 0
     prompt: str = ""
+    prompt_hash: str = ""
     model: str = "extractive"
-    cache: Literal["miss", "hit"] = "miss"
+    cache: Cached = "miss"
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    degraded: Degraded = ""
 
 
 @dataclass(frozen=True, slots=True)

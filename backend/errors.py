@@ -8,7 +8,9 @@
     ├── Removed              409  a document was removed while an answer was drawing on it
     ├── TooLarge             413
     ├── LimitReached         429  the team has handed in as much as it may today; `retry_after` in seconds
-    │   └── TeamFull         413  the team has as many documents, or bytes of them, as it may have
+    │   ├── TeamFull         413  the team has as many documents, or bytes of them, as it may have
+    │   ├── TooFast          429  too many questions in a short time
+    │   └── BudgetSpent      429  the model's tokens, or the money for them, are used up for today
     ├── IngestFailed         422  a document cannot be taken in; the message is the document's `reason`
     │   ├── FetchRefused          the URL is one that we do not fetch (scheme, private address, too many redirects)
     │   ├── FetchFailed           the URL cannot be had now; worth a retry when `retry`; `gone`: nothing is there
@@ -18,7 +20,9 @@
         ├── DatabaseUnavailable
         ├── EmbedderUnavailable
         ├── LLMUnavailable
-        └── RerankerUnavailable
+        │   └── LLMInterrupted    a model broke off in the middle of an answer; another one may be asked
+        ├── RerankerUnavailable
+        └── CacheUnavailable      never reaches a caller: the work goes on without it
 
 Adapters translate their vendor's errors into these where the vendor is called. `str(error)` is a plain sentence that a
 person can act on and never holds question or document text, secrets or a traceback.
@@ -66,6 +70,14 @@ class LimitReached(FootnoteError):
 class TeamFull(LimitReached):
     status = 413
     title = "Team full"
+
+
+class TooFast(LimitReached):
+    title = "Too many questions"
+
+
+class BudgetSpent(LimitReached):
+    title = "Budget spent"
 
 
 class Removed(FootnoteError):
@@ -121,5 +133,13 @@ class LLMUnavailable(Unavailable):
     title = "LLM unavailable"
 
 
+class LLMInterrupted(LLMUnavailable):
+    title = "LLM interrupted"
+
+
 class RerankerUnavailable(Unavailable):
     title = "Reranker unavailable"
+
+
+class CacheUnavailable(Unavailable):
+    title = "Cache unavailable"

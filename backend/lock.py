@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from backend.errors import Unavailable
+
 
 class Locked(Exception):
     """Somebody else owns the folder; `url` is where they said they answer, "" before they did."""
@@ -30,9 +32,15 @@ class FolderLock:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Raise Locked if somebody else holds it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Raise Locked if somebody else holds it, Unavailable if the folder cannot be written."""
+        folder = self._path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"The folder {folder} cannot be written: {error.strerror}. See FOOTNOTE_DATA_DIR."
+            ) from error
         try:
             self._take()
         except BlockingIOError:

@@ -6,7 +6,7 @@ Every method may raise the `Unavailable` of its kind; nothing else of a vendor's
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -20,6 +20,7 @@ from backend.domain import (
     Document,
     Evidence,
     Feedback,
+    Figure,
     IndexedDocument,
     Member,
     Notice,
@@ -57,10 +58,13 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
+    """`optimised_at` is when this process last compacted the index, None if it has not."""
+
     rows: int
     unindexed_rows: int
     version: int
     embedder: str
+    optimised_at: datetime | None = None
 
 
 class Index(Protocol):
@@ -276,6 +280,72 @@ class Runs(Protocol):
         """Return how many stored traces name this document with text of it."""
 
 
+CacheTier = Literal["l1", "l2", "l3"]
+"""Where something was kept: in this process, in Redis, in the state database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something kept: `documents` are those of `team` whose words it holds, and with which it goes."""
+
+    value: bytes
+    team: str = ""
+    documents: tuple[str, ...] = ()
+
+
+class CacheStore(Protocol):
+    """Entries by key, bounded by itself: what is kept may be gone at any time. `tier` is its name."""
+
+    @property
+    def tier(self) -> CacheTier: ...
+
+    async def get(self, key: str) -> Entry | None: ...
+
+    async def put(self, key: str, entry: Entry) -> int:
+        """Keep an entry, in place of one with the same key; return how many others had to go for it."""
+
+    async def forget(self, team: str, document_ids: Sequence[str]) -> int:
+        """Drop every entry that holds words of these documents; return how many there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was used of models: tokens, read and written, and their price."""
+
+    tokens: int = 0
+    cost: float = 0.0
+
+
+Scope = Literal["user", "channel", "team"]
+"""Whom a limit is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Whose limit is reached, and in how many seconds there is room again."""
+
+    scope: Scope
+    seconds: int
+
+
+class Rates(Protocol):
+    """How often each team, channel and user may ask."""
+
+    async def take(self, team: str, subjects: Mapping[Scope, str]) -> Wait | None:
+        """Count one question for each of these; a channel or user is named within its team. Return None, or the first
+        limit that is reached, for which nothing is counted. Never fails."""
+
+
+class Spendings(Protocol):
+    """What each team, channel and user has spent per day; a channel or user is named within its team."""
+
+    async def of(self, team: str, day: date, subjects: Mapping[Scope, str]) -> dict[Scope, Spent]:
+        """Return what these have spent on that day."""
+
+    async def add(self, team: str, day: date, subjects: Mapping[Scope, str], spent: Spent) -> None:
+        """Add to what each of these has spent on that day; days long gone are forgotten."""
+
+
 class Feedbacks(Protocol):
     async def put(self, feedback: Feedback) -> None:
         """Insert or replace by (run_id, user, kind). NotFound if there is no such run."""
@@ -314,6 +384,9 @@ class IngestQueue(Protocol):
     async def depth(self) -> int:
         """Return how many pieces of work have not ended."""
 
+    async def oldest(self) -> datetime | None:
+        """Return when the oldest of them was enqueued, None where there are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -347,9 +420,30 @@ class Reranker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for a model that sees, such as `image/png`."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
+    """`images` stand behind the text of a user's message."""
+
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[Image, ...] = ()
+
+
+class Captioner(Protocol):
+    """A model that sees. `name` is the model's."""
+
+    name: str
+
+    async def caption(self, figure: Figure, title: str) -> str:
+        """Say what an image in the document of this title shows, "" if nothing worth finding. LLMUnavailable on
+        failure."""
 
 
 class LLM(Protocol):
@@ -358,7 +452,8 @@ class LLM(Protocol):
     name: str
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> AsyncIterator[str]:
-        """Yield pieces of the completion; closing the iterator cancels the call. LLMUnavailable on failure."""
+        """Yield pieces of the completion; closing the iterator cancels the call. LLMUnavailable on failure,
+        LLMInterrupted where pieces had been yielded: calling again asks a model that has not failed in this run."""
 
     async def complete(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, schema: dict[str, object] | None = None
@@ -386,6 +481,8 @@ class Answerer(Protocol):
     def model(self) -> str: ...
     @property
     def prompt(self) -> str: ...
+    @property
+    def prompt_hash(self) -> str: ...
 
     def draft(
         self, question: str, query: Query, vectors: QueryVectors, evidence: Sequence[Evidence]

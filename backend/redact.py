@@ -10,7 +10,7 @@ from backend.codec import Json
 WITHHELD = "(removed)"
 """Stands where a removed document's words stood."""
 
-_WORDS = ("text", "title", "url", "heading", "quote", "author", "source")
+_WORDS = ("text", "title", "url", "heading", "lead", "quote", "author", "source")
 """What a passage or citation shows of its document."""
 
 

@@ -27,6 +27,7 @@ FilterJSON: TypeAlias = dict[str, object]
 MetadataValue: TypeAlias = str | int | float | list[str]
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 TimeZone = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+/\-]{1,64}$")]
 QuestionText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUESTION)]
 
@@ -36,6 +37,8 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user: Identifier | None = None
     private: bool = False
     channels: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=5_000)] = ()
+    only_tags: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=16)] = ()
+    """Readers from outside are among them: only documents that carry one of these tags may be used."""
 
 
 class HistoryTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +73,8 @@ class QueryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """False: no condition is read from the question; `filter` alone limits the documents."""
     time_zone: TimeZone | None = None
     """The asker's, an IANA name such as `Europe/Berlin`: what "yesterday" and "in March" mean."""
+    thread: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,200}$")] | None = None
+    """What the messages of a thread have in common: one thread sees one version of a prompt while two are compared."""
 
 
 class Citation(msgspec.Struct, frozen=True):
@@ -83,6 +88,8 @@ class Citation(msgspec.Struct, frozen=True):
     author: str | None = None
     published_at: str | None = None
     chunk_id: str = ""
+    kind: Literal["text", "caption"] = "text"
+    """`caption`: the quote was written by a model of an image in the document, not by its author."""
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -109,6 +116,9 @@ class Passage(msgspec.Struct, frozen=True):
     heading: str = ""
     page: int | None = None
     compressed: str | None = None
+    lead: str = ""
+    """The header row of the table that `text` goes on with."""
+    kind: Literal["text", "caption"] = "text"
 
 
 class RunMetadata(msgspec.Struct, frozen=True):
@@ -123,8 +133,15 @@ class RunMetadata(msgspec.Struct, frozen=True):
     tokens_after: int = 0
     dropped_sentences: int = 0
     prompt: str = ""
+    prompt_hash: str = ""
+    """SHA-256 of the prompt's file."""
     model: str = "extractive"
-    cache: Literal["miss", "hit"] = "miss"
+    cache: Literal["miss", "l1", "l2", "l3", "semantic"] = "miss"
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0
+    degraded: Literal["", "interrupted", "quoted"] = ""
 
 
 class QueryReply(msgspec.Struct, frozen=True):
@@ -145,6 +162,12 @@ class SearchReply(msgspec.Struct, frozen=True):
 
 LIMIT_REACHED = "urn:footnote:limit-reached"
 """`type` of the problem that the team has handed in as much as it may today: trying again at once is no use."""
+
+
+TOO_FAST = "urn:footnote:too-many-questions"
+BUDGET_SPENT = "urn:footnote:budget-spent"
+LIMITS = frozenset({LIMIT_REACHED, TOO_FAST, BUDGET_SPENT})
+"""Types of problems that say when to come back: `detail` in words, `Retry-After` in seconds."""
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -251,6 +274,9 @@ class Document(msgspec.Struct, frozen=True):
     similar_to: str = ""
     """A document that shares most sentences with it."""
     similar_to_title: str = ""
+    notices: tuple[str, ...] = ()
+    """What a person should know of what is indexed of it: images that were skipped or described by a model, sentences
+    that speak to an AI."""
 
 
 class DocumentsReply(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 
@@ -20,6 +21,9 @@ from backend.lock import FolderLock
 from backend.settings import Settings, SettingsError
 
 BACKLOG = 2048
+SWITCH_INTERVAL = 0.0005
+"""Seconds that a thread may run Python before others get their turn. A question goes from thread to thread some dozens
+of times; while documents are split in another thread, each time costs as much, by default 5 ms."""
 GRACE = 5.0
 """Seconds that a server that ends gives to the runs under way."""
 
@@ -88,6 +92,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         SettingsError, Locked, FootnoteError: it cannot start; nothing was begun.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL)
     keys, places = keys_of(settings), Places.of(settings)
     with FolderLock(places.lock) as lock, closing(listen(settings.host, settings.port)) as bound:
         async with services(settings, keys) as opened:

@@ -12,7 +12,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+import yaml
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,6 +29,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+
+from backend.models import Model, Role
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +50,20 @@ def read_duration(value: object) -> timedelta:
 
 
 Duration: TypeAlias = Annotated[timedelta, BeforeValidator(read_duration)]
+
+
+_RATE = re.compile(r"[1-9]\d{0,6}/(second|minute|hour|day)")
+
+
+def read_rate(value: object) -> str | None:
+    """Read `30/minute`, or `off` as None; ValueError for anything else."""
+    text = str(value or "off").strip().lower()
+    if text != "off" and not _RATE.fullmatch(text):
+        raise ValueError("must be a number per second, minute, hour or day, such as 30/minute, or off")
+    return None if text == "off" else text
+
+
+Rate: TypeAlias = Annotated[str | None, BeforeValidator(read_rate)]
 
 
 class SettingsError(Exception):
@@ -75,7 +100,18 @@ class Settings(BaseSettings):
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
     openai_model: str = Field(default="gpt-4.1-mini", validation_alias="OPENAI_MODEL")
     llm_timeout: Annotated[float, Field(gt=0)] = 60.0
-    answer_prompt: str = "answer@v1"
+    """Seconds for one call to the model of the three variables above, what is tried again included."""
+    models: Annotated[tuple[Model, ...], NoDecode] = ()
+    """Models in the order in which one stands in for another, as JSON or YAML (docs/models.md); instead of the one of
+    the variables above."""
+    model_roles: Annotated[dict[Role, tuple[str, ...]], NoDecode] = Field(default_factory=dict, validate_default=True)
+    """Which of them are asked for a role, in order, as JSON or YAML; for one left out, all are."""
+    answer_timeout: Annotated[float, Field(gt=0)] = 90.0
+    """Seconds from the question to the end of its answer, whichever models write it."""
+    max_calls: Annotated[int, Field(ge=1, le=100)] = 2
+    """Calls to models that one answer makes at most, unless a model fails, or others were asked for by settings."""
+    answer_prompt: str | None = None
+    """The version that writes the answers outside of experiments; by default `current` of prompts/experiments.yaml."""
     token_budget: Annotated[int, Field(ge=200, le=100_000)] = 1500
     expand: Literal["off", "hyde", "multi-query"] = "off"
     """What an LLM adds to a search: a passage like the answer's, or other wordings of the question."""
@@ -91,6 +127,8 @@ class Settings(BaseSettings):
     max_bytes: Annotated[int, Field(ge=1)] = 50_000_000
     fetch_timeout: Annotated[float, Field(gt=0)] = 30.0
     extract_timeout: Annotated[float, Field(gt=0)] = 25.0
+    ocr_languages: Annotated[str, Field(pattern=r"^[A-Za-z_/]+(\+[A-Za-z_/]+)*$")] = "eng"
+    """Languages that scans and images are read in, as tesseract names them, with `+` between them: `eng+deu`."""
     ingest_workers: Annotated[int, Field(ge=1, le=64)] = 2
 
     max_documents: Annotated[int, Field(ge=1)] = 100_000
@@ -99,6 +137,32 @@ class Settings(BaseSettings):
     """Bytes that the sources of a team's documents may have."""
     max_pages_a_day: Annotated[int, Field(ge=1)] = 50_000
     """Documents that a team may hand in or link in a day (UTC), whether they are new or not."""
+
+    redis_url: SecretStr | None = None
+    """Redis or Valkey, where replicas share caches and rate limits; unset, each has its own."""
+    cache: Literal["on", "off"] = "on"
+    """Whether answers and the vectors of questions are kept. Retrieval never is."""
+    cache_bytes: Annotated[int, Field(ge=0)] = 64_000_000
+    """Bytes of kept answers in the memory of one backend."""
+    cache_disk_bytes: Annotated[int, Field(ge=0)] = 256_000_000
+    """Bytes of kept answers in the state database."""
+    cache_age: Duration = timedelta(days=7)
+    """How long an answer is kept at most; it goes at once when what it drew on changes."""
+    semantic_cache: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    """Least likeness (cosine) of two questions for the answer to one to be tried on the other; unset, never."""
+
+    rate_user: Rate = "30/minute"
+    """Questions of one user, as `number/second|minute|hour|day`, in any such stretch of time; `off` for no limit."""
+    rate_channel: Rate = "120/minute"
+    rate_team: Rate = "600/minute"
+    daily_tokens_user: Annotated[int, Field(ge=0)] = 2_000_000
+    """Tokens that models may read and write for one user in a day (UTC); 0 for no limit."""
+    daily_tokens_channel: Annotated[int, Field(ge=0)] = 5_000_000
+    daily_tokens_team: Annotated[int, Field(ge=0)] = 20_000_000
+    daily_cost_user: Annotated[float, Field(ge=0)] = 0.0
+    """What models may cost for one user in a day (UTC), in the currency of their prices; 0 for no limit."""
+    daily_cost_channel: Annotated[float, Field(ge=0)] = 0.0
+    daily_cost_team: Annotated[float, Field(ge=0)] = 0.0
 
     gone_after: Duration = timedelta(days=1)
     """How long a page must be missing before it counts as gone and leaves the answers."""
@@ -110,7 +174,39 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
-    @field_validator("openai_api_key", "openai_base_url", "api_key", "rerank_url", "rerank_key", mode="before")
+    @field_validator("models", "model_roles", mode="before")
+    @classmethod
+    def _read_yaml(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return yaml.safe_load(value) or ({} if info.field_name == "model_roles" else ())
+        except yaml.YAMLError:
+            raise ValueError("must be JSON or YAML") from None  # the value may hold keys
+
+    @field_validator("models")
+    @classmethod
+    def _named_once(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
+        names = [model.name for model in models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"there are two models called {max(names, key=names.count)}")
+        return models
+
+    @field_validator("model_roles")
+    @classmethod
+    def _roles_of_models(cls, roles: dict[Role, tuple[str, ...]], info: ValidationInfo) -> dict[Role, tuple[str, ...]]:
+        known = {model.name: model for model in info.data.get("models", ())}
+        for name in (name for names in roles.values() for name in names):
+            if name not in known:
+                raise ValueError(f"there is no model {name} in FOOTNOTE_MODELS")
+        for name in roles.get("caption", ()):
+            if not known[name].vision:
+                raise ValueError(f"caption: the model {name} is not marked with vision")
+        return roles
+
+    @field_validator(
+        "openai_api_key", "openai_base_url", "api_key", "rerank_url", "rerank_key", "redis_url", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -131,7 +227,28 @@ class Settings(BaseSettings):
     @property
     def writes_with_llm(self) -> bool:
         """Whether a model is configured to write the answers."""
-        return self.openai_api_key is not None or self.openai_base_url is not None
+        return bool(self.models_for("answer"))
+
+    def models_for(self, role: Role) -> tuple[Model, ...]:
+        """Return the models to ask, the first one first; for captions, those that see."""
+        listed = self.models or self._short_form()
+        if role in self.model_roles:
+            by_name = {model.name: model for model in listed}
+            return tuple(by_name[name] for name in self.model_roles[role])
+        return tuple(model for model in listed if role != "caption" or model.vision)
+
+    def _short_form(self) -> tuple[Model, ...]:
+        """Return the one model of OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL, if it is configured."""
+        if self.openai_api_key is None and self.openai_base_url is None:
+            return ()
+        model = Model(
+            name=self.openai_model[:200] or "default",
+            base_url=self.openai_base_url,
+            key=self.openai_api_key,
+            timeout=self.llm_timeout,
+            first_token=self.llm_timeout,
+        )
+        return (model,)
 
 
 def load_settings() -> Settings:
@@ -152,4 +269,5 @@ def explain(error: ValidationError, settings: type[BaseSettings]) -> str:
         alias = alias.choices[0] if isinstance(alias.choices[0], str) else None
     prefix = str(settings.model_config.get("env_prefix") or "")
     variable = alias if isinstance(alias, str) else name if name.isupper() else f"{prefix}{name}".upper()
-    return f"{variable}: {first['msg'].removeprefix('Value error, ')}"
+    within = "".join(f"{place}: " for place in first["loc"][1:])
+    return f"{variable}: {within}{first['msg'].removeprefix('Value error, ')}"

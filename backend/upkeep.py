@@ -11,7 +11,7 @@ from loguru import logger
 
 from backend.errors import FootnoteError
 
-Chore = Callable[[], Awaitable[None]]
+Chore = Callable[[], Awaitable[object]]
 LONGEST = timedelta(minutes=1)
 SHORTEST = timedelta(milliseconds=200)
 

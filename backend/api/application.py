@@ -10,7 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.router import Router
 
-from backend.api import collections, documents, feedback, health, notices, queries
+from backend.api import collections, documents, feedback, health, insights, notices, queries, replay
 from backend.api.envelope import Envelope
 from backend.api.problems import HANDLERS
 from backend.api.security import HEADER
@@ -42,6 +42,9 @@ def create(services: Services) -> Envelope:
             feedback.give_feedback,
             feedback.take_feedback_back,
             feedback.get_run,
+            replay.replay,
+            insights.insights,
+            insights.page,
             notices.list_notices,
             notices.delete_notice,
             health.health,

@@ -12,6 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from loguru import logger
 
+from backend.api.insights import PAGE
 from backend.telemetry import Telemetry
 
 HEADER = b"x-request-id"
@@ -78,7 +79,7 @@ def routed_path(method: str, path: str, raw_path: bytes) -> str:
     segments. An id that came unencoded, or that a proxy decoded, is taken whole in the same way.
     """
     if not raw_path.startswith(_DOCUMENTS):
-        return path
+        return PAGE if path == "/insights/" else path
     tail = raw_path.removeprefix(_DOCUMENTS)
     refresh = method == "POST" and tail.endswith(_REFRESH)
     document_id = unquote(tail.removesuffix(_REFRESH) if refresh else tail)

@@ -14,6 +14,7 @@ from backend.api.documentation import reads
 from backend.api.removed import redacted
 from backend.api.security import needs
 from backend.api.services import Services
+from backend.codec import Json
 from backend.domain import Feedback
 from backend.errors import NotFound
 
@@ -28,6 +29,7 @@ from backend.errors import NotFound
 async def give_feedback(body: RawBody, services: NamedDependency[Services]) -> schema.FeedbackReply:
     given = bodies.decode(body, schema.FeedbackRequest)
     await services.feedbacks.put(Feedback(given.run_id, given.user, given.rating, given.kind, given.comment))
+    services.telemetry.rated(given.rating, _prompt(await services.runs.get(given.run_id)))
     return schema.FeedbackReply(given.run_id, recorded=True)
 
 
@@ -48,3 +50,9 @@ async def get_run(run_id: FromPath[str], services: NamedDependency[Services]) ->
     if run is None:
         raise NotFound("There is no such run.")
     return await redacted(run, services.removals)
+
+
+def _prompt(trace: Json | None) -> str:
+    """Return the prompt that wrote the answer of a run's trace, "" where it was quoted."""
+    metadata = trace.get("metadata") if trace else None
+    return str(metadata.get("prompt", "")) if isinstance(metadata, dict) else ""

@@ -26,6 +26,7 @@ from backend.domain import (
     Query,
     Run,
     RunMetadata,
+    Snapshot,
     Understood,
 )
 from backend.query.filters import describe, filter_to_json
@@ -92,6 +93,8 @@ def passage(found: Passage, *, compressed: str | None = None) -> schema.Passage:
         heading=found.heading,
         page=found.page,
         compressed=compressed,
+        lead=found.lead,
+        kind=found.kind,
     )
 
 
@@ -107,6 +110,7 @@ def citation(cited: Citation) -> schema.Citation:
         author=cited.author,
         published_at=iso(cited.published_at),
         chunk_id=cited.chunk_id,
+        kind=cited.kind,
     )
 
 
@@ -136,7 +140,20 @@ def document(row: Document, others: Mapping[str, Document] = MappingProxyType({}
         same_as_title=same.title if same else "",
         similar_to=similar.document_id if similar else "",
         similar_to_title=similar.title if similar else "",
+        notices=_notices(row.snapshot) if row.status == "ready" else (),
     )
+
+
+def _notices(seen: Snapshot) -> tuple[str, ...]:
+    captioned = seen.captions and f"{_counted(seen.captions, 'image')} described by a model"
+    skipped = seen.images and f"{_counted(seen.images, 'image')} skipped"
+    speaks = "speaks" if seen.addressed == 1 else "speak"
+    addressed = seen.addressed and f"{_counted(seen.addressed, 'sentence')} {speaks} to an AI: kept as text, not obeyed"
+    return tuple(notice for notice in (captioned, skipped, addressed) if notice)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def collection(row: Collection, members: tuple[Member, ...]) -> schema.Collection:

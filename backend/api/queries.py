@@ -15,10 +15,11 @@ from litestar.response import Stream
 from backend import schema
 from backend.api import bodies, present, streams
 from backend.api.documentation import reads
-from backend.api.questions import parse_question, parse_search
+from backend.api.questions import in_experiment, parse_question, parse_search
 from backend.api.removed import still_there, without_removed
 from backend.api.security import needs
 from backend.api.services import Services
+from backend.domain import Question
 
 ApiRequest = Request[object, object, State]
 
@@ -41,18 +42,16 @@ async def query(
     request: ApiRequest, body: RawBody, services: NamedDependency[Services]
 ) -> Response[schema.QueryReply] | Stream:
     asked = bodies.decode(body, schema.QueryRequest)
-    question = parse_question(asked, team=services.team)
+    question = in_experiment(parse_question(asked, team=services.team), services.plan, datetime.now(UTC))
     services.pipeline.check(question)
+    await services.door.admit(question)
     run_id = new_run_id()
     request.scope["state"]["run_id"] = run_id
-    told = without_removed(
-        services.pipeline.answer(question, run_id), services.removals, question.team, datetime.now(UTC)
-    )
-    run = streams.Run(services, told, run_id)
+    run = begun(services, question, run_id)
     if asked.stream:
         sent = streams.stream(run, request_id=request.scope["state"]["request_id"])
         return Stream(sent, media_type=streams.MEDIA_TYPE, headers=streams.HEADERS)
-    return Response(await _whole(request, run))
+    return Response(await whole(request, run))
 
 
 @post(
@@ -64,6 +63,7 @@ async def query(
 )
 async def search(body: RawBody, services: NamedDependency[Services]) -> schema.SearchReply:
     question = parse_search(bodies.decode(body, schema.SearchRequest), team=services.team)
+    await services.door.slow_down(question)
     began = datetime.now(UTC)
     understood, found, metadata = await services.pipeline.search(question)
     evidence = await still_there(found, services.removals, question.team, began)
@@ -75,7 +75,15 @@ async def search(body: RawBody, services: NamedDependency[Services]) -> schema.S
     )
 
 
-async def _whole(request: ApiRequest, run: streams.Run) -> schema.QueryReply:
+def begun(services: Services, question: Question, run_id: str) -> streams.Run:
+    """Return the run of a question; nothing is done before it is listened to."""
+    told = without_removed(
+        services.pipeline.answer(question, run_id), services.removals, question.team, datetime.now(UTC)
+    )
+    return streams.Run(services, told, run_id)
+
+
+async def whole(request: ApiRequest, run: streams.Run) -> schema.QueryReply:
     """Return a run's answer in one piece; a caller who hangs up ends it."""
     gone = asyncio.create_task(_hung_up(request))
     try:

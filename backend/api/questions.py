@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from backend import schema
+from backend.codec import Json
 from backend.domain import Audience, Question, Turn
 from backend.errors import BadInput
+from backend.experiments import Plan
 from backend.query.filters import filter_from_json
 
 
@@ -22,6 +29,7 @@ def parse_question(request: schema.QueryRequest, *, team: str) -> Question:
         prompt=request.prompt,
         understand=request.understand,
         time_zone=_time_zone(request.time_zone),
+        thread=request.thread,
     )
 
 
@@ -38,11 +46,51 @@ def parse_search(request: schema.SearchRequest, *, team: str) -> Question:
     )
 
 
+def in_experiment(question: Question, plan: Plan, moment: datetime) -> Question:
+    """Return the question with the prompt that its thread's arm of an experiment has, unless it names one itself."""
+    assigned = plan.assigned(question.team, question.thread, moment) if question.prompt is None else None
+    return replace(question, prompt=assigned.arm, experiment=assigned.experiment) if assigned else question
+
+
+class _TracedTurn(msgspec.Struct, frozen=True):
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class _TracedQuestion(msgspec.Struct, frozen=True):
+    text: str
+    team: str
+    audience: schema.Audience
+    history: tuple[_TracedTurn, ...] = ()
+    filter: schema.FilterJSON | None = None
+    limit: int = 8
+    prompt: str | None = None
+    understand: bool = True
+    time_zone: str | None = None
+
+
+def question_of_trace(trace: Json, *, prompt: str | None = None) -> Question:
+    """Return the question of a run's trace, to be asked again, with another prompt where one is named."""
+    asked = msgspec.convert(trace["question"], _TracedQuestion)
+    return Question(
+        text=asked.text,
+        team=asked.team,
+        audience=parse_audience(asked.audience),
+        history=tuple(Turn(turn.role, turn.text) for turn in asked.history),
+        filter=filter_from_json(asked.filter) if asked.filter is not None else None,
+        limit=asked.limit,
+        prompt=prompt or asked.prompt,
+        understand=asked.understand,
+        time_zone=asked.time_zone,
+        replay_of=str(trace["run_id"]),
+    )
+
+
 def parse_audience(audience: schema.Audience | None) -> Audience:
     """Read an audience; none means one that may read the team's documents only."""
     if audience is None:
         return Audience()
-    return Audience(audience.channel, audience.user, audience.private, audience.channels)
+    return Audience(audience.channel, audience.user, audience.private, audience.channels, audience.only_tags)
 
 
 def _text(question: str) -> str:

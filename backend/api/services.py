@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from backend.api.security import Keys
+from backend.api.vitals import Check, Pulse
 from backend.domain import Document, Event, Evidence, Query, Question, RunMetadata
+from backend.evaluate.looking import Insights
+from backend.experiments import NO_PLAN, Plan
 from backend.ingest.collection import Collector
 from backend.ingest.submission import Submission
 from backend.ports import CollectionQueue, Documents, Feedbacks, IndexStatus, IngestQueue, Notices, Removals, Runs
@@ -43,6 +46,16 @@ class IndexFigures(Protocol):
     """All that the HTTP layer asks the index itself."""
 
     async def status(self) -> IndexStatus: ...
+
+
+class Door(Protocol):
+    """The limits on questions."""
+
+    async def admit(self, question: Question) -> None:
+        """Count a question that is to be answered. Raises LimitReached."""
+
+    async def slow_down(self, question: Question) -> None:
+        """Count a question that costs no model. Raises LimitReached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,10 @@ class Services:
     collections: CollectionQueue
     index: IndexFigures
     keys: Keys
+    door: Door
+    insights: Insights
+    plan: Plan = NO_PLAN
+    """Which version of a prompt a thread gets."""
     team: str = "local"
     answers_with: str = "extractive"
     embedder: str = ""
@@ -105,4 +122,7 @@ class Services:
     """Seconds of silence after which a stream sends a comment."""
     telemetry: Telemetry = field(default_factory=Telemetry)
     work: Work = field(default_factory=Work)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    """Looks at parts that the HTTP layer does not know, by name; instead of its own where a name is the same."""
+    pulse: Pulse = field(default_factory=Pulse)
     started: float = field(default_factory=time.monotonic)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from anyio import CancelScope
 from loguru import logger
@@ -14,7 +15,7 @@ from backend import schema
 from backend.api import present
 from backend.api.problems import problem_of
 from backend.api.services import Services
-from backend.domain import Done, Event, Evidence, Found
+from backend.domain import Delta, Done, Event, Evidence, Found
 from backend.errors import FootnoteError, Unavailable
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -32,6 +33,8 @@ class Run:
     run_id: str
     told: asyncio.Queue[Event | None] = field(default_factory=asyncio.Queue)
     evidence: tuple[Evidence, ...] = ()
+    asked: float = field(default_factory=perf_counter)
+    spoke: bool = False
 
     @asynccontextmanager
     async def begun(self) -> AsyncIterator[asyncio.Task[Done]]:
@@ -65,6 +68,9 @@ class Run:
     def _tell(self, event: Event) -> None:
         if isinstance(event, Found):
             self.evidence = event.evidence
+        if isinstance(event, Delta) and not self.spoke:
+            self.spoke = True
+            self.services.telemetry.first_sentence(perf_counter() - self.asked)
         self.told.put_nowait(event)
 
     def _count(self, ended: asyncio.Task[Done]) -> None:

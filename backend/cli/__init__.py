@@ -1,4 +1,4 @@
-"""The command line: `python -m backend serve|ingest|ask|search|migrate|reindex|doctor`.
+"""The command line: `python -m backend serve|ingest|ask|search|migrate|reindex|prompts|replay|doctor`.
 
 Exit codes: 0 done, 1 it did not work out, 2 a wrong argument or setting, 130 interrupted.
 """
@@ -52,6 +52,14 @@ def run(wanted: argparse.Namespace, settings: Settings) -> int:
             from backend.cli.ingest import ingest
 
             return asyncio.run(ingest(settings, wanted))
+        case "prompts":
+            from backend.cli.prompts import prompts
+
+            return asyncio.run(prompts(settings, wanted))
+        case "replay":
+            from backend.cli.replay import replay
+
+            return asyncio.run(replay(settings, wanted))
         case _:
             from backend.cli.ask import ask, search
 
@@ -100,6 +108,12 @@ def parser() -> argparse.ArgumentParser:
     migrating.add_argument("direction", nargs="?", choices=("up", "down"), default="up")
     migrating.add_argument("revision", nargs="?", help="default: head for up, one step for down")
     commands.add_parser("reindex", help="build the index anew from the documents, such as for another embedder")
+    _prompts_parser(commands.add_parser("prompts", help="the versions of the prompts, and what came of experiments"))
+    replaying = commands.add_parser("replay", help="ask a run's question again")
+    replaying.add_argument("run", metavar="RUN")
+    replaying.add_argument("--prompt", metavar="name@vN", help="answer with this version")
+    replaying.add_argument("--json", action="store_true", help="print the reply as JSON")
+    replaying.add_argument("--url", help="a backend elsewhere; its key is FOOTNOTE_API_KEY")
     examining = commands.add_parser("doctor", help="say what is wrong, and how to mend it")
     examining.add_argument("--deleted", metavar="ID", help="say instead what is left of this removed document")
     examining.add_argument("--team", help="whose document it was; default: FOOTNOTE_TEAM")
@@ -123,6 +137,22 @@ def _question_parser(command: argparse.ArgumentParser) -> None:
     command.add_argument("--channel", help="answer as for the readers of this channel")
     command.add_argument("--json", action="store_true", help="print the reply as JSON")
     _where(command)
+
+
+def _prompts_parser(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("check", help="refuse released prompts that were edited, and drafts that are in use")
+    actions.add_parser("release", help="never to be edited again").add_argument("ids", nargs="+", metavar="name@vN")
+    actions.add_parser("list", help="every version, and which are in use")
+    actions.add_parser("show", help="print a prompt's file").add_argument("id", metavar="name@vN")
+    comparing = actions.add_parser("diff", help="what one version changed of another")
+    comparing.add_argument("old", metavar="name@vN")
+    comparing.add_argument("new", metavar="name@vN")
+    actions.add_parser("render", help="a prompt with sample values").add_argument("id", metavar="name@vN")
+    reporting = actions.add_parser("report", help="what came of the experiments, and what a verdict would change")
+    reporting.add_argument("--json", action="store_true", help="print the figures as JSON")
+    reporting.add_argument("--team", help="default: FOOTNOTE_TEAM")
+    reporting.add_argument("--url", help="a backend elsewhere; its key is FOOTNOTE_API_KEY")
 
 
 def _where(command: argparse.ArgumentParser) -> None:

@@ -58,18 +58,21 @@ async def _stream(client: Client, body: dict[str, object], console: Console) -> 
             case schema.CitationsEvent(citations):
                 console.print("\n")
                 for citation in citations:
-                    console.print(_citation(citation), soft_wrap=True)
+                    console.print(citation_line(citation), soft_wrap=True)
             case schema.DoneEvent(run_id, outcome, metadata):
-                console.print(f"[dim]{metadata.model} · {metadata.total_ms:.0f} ms · run {run_id}[/dim]")
+                if run_id:
+                    console.print(f"[dim]{metadata.model} · {metadata.total_ms:.0f} ms · run {run_id}[/dim]")
                 code = CODES[outcome]
             case schema.FailedEvent(problem):
                 raise Refused(f"{problem.detail} (run {problem.run_id})")
     return code
 
 
-def _citation(citation: schema.Citation) -> str:
+def citation_line(citation: schema.Citation) -> str:
+    """Return a source as it is printed below an answer."""
     place = " › ".join(part for part in (citation.title, citation.heading) if part)
     page = f", page {citation.page}" if citation.page else ""
+    page += ", caption of an image, written by a model" if citation.kind == "caption" else ""
     link = f"\n    [dim]{escape(citation.url)}[/dim]" if citation.url else ""
     return f"[bold]\\[{citation.n}][/bold] {escape(place)}{page}{link}\n    “{escape(citation.quote)}”"
 

@@ -41,6 +41,14 @@ class Client:
         """Return the reply to a JSON body. Refused where it is a problem; one that is busy is asked again."""
         return await self._send(path, json=dict(body))
 
+    async def get(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Return the reply to a question of figures. Refused where it is a problem."""
+        async with self.http.get(path, params=dict(query)) as reply:
+            content = await reply.read()
+            if reply.status >= 400:
+                raise Refused(problem_detail(reply.status, content))
+            return content
+
     async def upload(self, path: str, fields: Mapping[str, str], content: bytes, file_name: str) -> bytes:
         """Return the reply to a file and the fields beside it."""
         for attempt in range(TRIES):

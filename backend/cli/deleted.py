@@ -51,6 +51,7 @@ class Inquiry:
                 yield self._record(document, removal)
                 yield await self._index(removal)
                 yield await self._blobs(removal)
+                yield await self._answers(database, removal)
                 yield await self._traces(database, removal)
                 yield self._verdict(removal)
         except FootnoteError as error:
@@ -76,6 +77,10 @@ class Inquiry:
     async def _blobs(self, removal: Removal) -> Finding:
         keys = await FileBlobs(self.places.blobs).starting([owner_mark(self.team, self.document_id)])
         return self._finding(removal, bool(keys), f"blobs: {len(keys)} are its own")
+
+    async def _answers(self, database: Database, removal: Removal) -> Finding:
+        holding = await database.cache.holding(self.team, self.document_id)
+        return self._finding(removal, bool(holding), f"kept answers: {holding} hold words of it")
 
     async def _traces(self, database: Database, removal: Removal) -> Finding:
         holding = await database.runs.holding(self.team, self.document_id)

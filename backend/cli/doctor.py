@@ -15,9 +15,12 @@ import aiohttp
 
 from backend import app, server
 from backend.errors import FootnoteError
+from backend.experiments import ANSWER, load_plan
 from backend.lock import owner
 from backend.prompts import load_prompts
+from backend.releases import read_released, violations
 from backend.settings import Settings, SettingsError
+from backend.writing import key_of
 
 MIN_FREE = 1_000_000_000
 """Bytes of disk below which indexing may fail soon."""
@@ -132,14 +135,21 @@ class Doctor:
 
     async def _prompts(self) -> Finding:
         prompts = load_prompts(app.PROMPTS)
-        prompts.get(self.settings.answer_prompt)
+        plan = load_plan(app.PROMPTS)
+        wrong = violations(prompts, read_released(app.PROMPTS), plan.in_use())
+        if wrong:
+            return Finding("bad", f"prompts: {wrong[0]}", "Restore the file, or see `python -m backend prompts check`.")
+        prompts.get(self.settings.answer_prompt or plan.current[ANSWER])
         return Finding("ok", f"prompts: {', '.join(prompts.ids())}")
 
     async def _answers(self) -> Finding:
         if not self.settings.writes_with_llm:
             return Finding("note", "answers: quoted from the documents; with OPENAI_API_KEY a model writes them")
-        where = f" at {self.settings.openai_base_url}" if self.settings.openai_base_url else ""
-        return Finding("ok", f"answers: written by {self.settings.openai_model}{where}")
+        models = self.settings.models_for("answer")
+        for model in models:
+            key_of(model)
+        named = [f"{one.name} at {one.base_url}" if one.base_url else one.name for one in models]
+        return Finding("ok", f"answers: written by {', else '.join(named)}")
 
     async def _slack(self) -> Finding:
         missing = [name for name in SLACK if not os.environ.get(name)]

@@ -78,6 +78,6 @@ def words(message: Message) -> str:
 
 def settings_for(sandbox: Sandbox, backend: FakeBackend, data_dir: Path, **changes: object) -> Settings:
     """Settings as the environment would give them, without reading it."""
-    given = {"data_dir": data_dir, "backend_url": backend.url, "api_key": "key", "stop_timeout": 3.0}
+    given = {"data_dir": data_dir, "backend_url": backend.url, "api_key": "key", "stop_timeout": 3.0, "bot_port": 0}
     slack = {name: value for name, value in sandbox.env().items() if name.startswith("SLACK_")}
     return Settings.model_validate(given | slack | changes)

@@ -9,6 +9,8 @@ import pytest
 from yarl import URL
 
 from tests.e2e.processes import Program, free_port, start, until_healthy
+from tests.fakes.documents import scan
+from tests.ocr import needs_ocr
 
 pytestmark = pytest.mark.e2e
 
@@ -49,6 +51,26 @@ async def test_what_is_ingested_is_answered_with_its_quote_until_it_is_removed(t
     finally:
         assert await program.stop() == 0
     assert "backend stopped" in program.log.read_text()
+
+
+@needs_ocr
+async def test_a_scanned_page_is_read_and_answers_with_its_page(tmp_path: Path) -> None:
+    program, url = await started(tmp_path)
+    headers = {"X-API-Key": (tmp_path / "data" / "api-key").read_text().strip()}
+    form = aiohttp.FormData()
+    form.add_field("file", scan("The parental leave is twenty-six weeks for every parent."), filename="leave.pdf")
+    form.add_field("id", "scan")
+    try:
+        async with aiohttp.ClientSession(url, headers=headers) as http:
+            async with http.post("/ingest?wait=true", data=form) as reply:
+                assert (await reply.json())["status"] == "ready"
+            async with http.post("/query", json={"question": "How long is the parental leave?"}) as reply:
+                answer = await reply.json()
+            citation = answer["citations"][0]
+            assert citation["quote"] == "The parental leave is twenty-six weeks for every parent."
+            assert citation["page"] == 1
+    finally:
+        assert await program.stop() == 0
 
 
 async def test_a_second_backend_on_the_same_folder_says_who_has_it(tmp_path: Path) -> None:
@@ -107,8 +129,13 @@ async def test_a_removed_document_is_purged_by_the_deadline_and_the_doctor_prove
         async with aiohttp.ClientSession(url, headers=headers) as http:
             async with http.post("/ingest?wait=true", json=LEAVE) as reply:
                 assert reply.status == 200
-            async with http.post("/query", json={"question": "How many days of paid leave do I have?"}) as reply:
-                run_id = (await reply.json())["run_id"]
+            for cache in ("miss", "l1"):
+                async with http.post("/query", json={"question": "How many days of paid leave do I have?"}) as reply:
+                    answer = await reply.json()
+                    assert answer["metadata"]["cache"] == cache
+            run_id = answer["run_id"]
+            async with http.get("/metrics") as reply:
+                assert 'footnote_cache_lookups_total{cache="answers",result="l1"} 1.0' in await reply.text()
             async with http.delete(URL(url + PATH, encoded=True)) as reply:
                 assert reply.status == 200
             async with http.get(f"/runs/{run_id}") as reply:

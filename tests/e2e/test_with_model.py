@@ -76,7 +76,9 @@ async def test_only_what_the_passages_support_of_a_models_words_is_shown(tmp_pat
     assert reply["outcome"] == "answered"
     metadata = reply["metadata"]
     assert isinstance(metadata, dict)
-    assert (metadata["model"], metadata["prompt"]) == ("writer-1", "answer@v1")
+    assert (metadata["model"], metadata["prompt"].partition("@")[0]) == ("writer-1", "answer")
+    assert metadata["tokens_in"] > metadata["tokens_out"] > 0
+    assert 1 <= metadata["calls"] <= 2
     assert metadata["dropped_sentences"] >= 1
 
 
@@ -85,4 +87,4 @@ async def test_a_model_that_is_down_is_replaced_by_quoting(tmp_path: Path) -> No
     assert "Everyone has 25 days of paid leave per year" in str(reply["answer"])
     metadata = reply["metadata"]
     assert isinstance(metadata, dict)
-    assert metadata["model"] == "extractive"
+    assert (metadata["model"], metadata["degraded"]) == ("extractive", "quoted")

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from backend.schema import (
     LIMIT_REACHED,
+    TOO_FAST,
     Citation,
     CitationsEvent,
     Collection,
@@ -73,13 +74,17 @@ def abstained(run_id: str = "run-0") -> Script:
 
 @dataclass
 class FakeBackend:
-    """`mode`: `up`; `down` answers 503 to everything; `hang_up` breaks streams off before their end."""
+    """`mode`: `up`; `down` answers 503 to everything; `limited` 429 to questions; `hang_up` breaks streams off before
+    their end."""
 
     url: str = ""
     script: Script = field(default_factory=lambda: answered())
     mode: str = "up"
     queries: list[QueryRequest] = field(default_factory=list)
     feedback: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    comments: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    runs: dict[str, dict[str, object]] = field(default_factory=dict)
+    """The traces of runs, by id: each query leaves one."""
     documents: dict[str, Document] = field(default_factory=dict)
     ingested: list[IngestRequest] = field(default_factory=list)
     files: list[tuple[str, bytes]] = field(default_factory=list)
@@ -97,6 +102,8 @@ class FakeBackend:
     async def query(self, request: web.Request) -> web.StreamResponse:
         question = msgspec.json.decode(await request.read(), type=QueryRequest)
         self.queries.append(question)
+        if self.mode == "limited":
+            return _problem(429, "You have asked a lot in a short time. Please ask again in 20 s.", TOO_FAST)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         try:
@@ -107,8 +114,10 @@ class FakeBackend:
         return response
 
     async def _send(self, response: web.StreamResponse, question: QueryRequest) -> None:
+        trace: dict[str, object] = {"question": {"text": question.question}, "answer": ""}
         await response.write(b": hello\n\n")
         for event in self.script(question):
+            self._note(trace, event)
             if isinstance(event, float | int):
                 await asyncio.sleep(event)
             elif self.mode == "hang_up" and isinstance(event, DoneEvent):
@@ -116,6 +125,24 @@ class FakeBackend:
             else:
                 name, data = encode_event(event)
                 await response.write(f"event: {name}\ndata: ".encode() + data + b"\n\n")
+
+    def _note(self, trace: dict[str, object], event: QueryStreamEvent | float) -> None:
+        """Keep what a query does as the trace of its run."""
+        match event:
+            case PassagesEvent():
+                trace["passages"] = msgspec.to_builtins(event.passages)
+            case CitationsEvent():
+                trace["citations"] = msgspec.to_builtins(event.citations)
+            case DeltaEvent():
+                trace["answer"] = f"{trace['answer']}{event.text}"
+            case DoneEvent():
+                self.runs[event.run_id] = trace | {"run_id": event.run_id, "outcome": event.outcome}
+            case _:
+                pass
+
+    async def run(self, request: web.Request) -> web.Response:
+        trace = self.runs.get(request.match_info["id"])
+        return web.json_response(trace) if trace else _problem(404, "There is no such run.")
 
     async def ingest(self, request: web.Request) -> web.Response:
         asked = await self._asked(request)
@@ -191,6 +218,7 @@ class FakeBackend:
     async def rate(self, request: web.Request) -> web.Response:
         given = msgspec.json.decode(await request.read(), type=FeedbackRequest)
         self.feedback[given.run_id, given.user, given.kind] = given.rating
+        self.comments[given.run_id, given.user, given.kind] = given.comment
         return _json(FeedbackReply(given.run_id, True))
 
     async def unrate(self, request: web.Request) -> web.Response:
@@ -266,6 +294,7 @@ async def open_backend(port: int = 0) -> AsyncIterator[FakeBackend]:
     app.router.add_delete("/notices/{id}", backend.strike_notice)
     app.router.add_post("/collections", backend.collect)
     app.router.add_route("*", "/collections/{id}", backend.collection)
+    app.router.add_get("/runs/{id}", backend.run)
     app.router.add_post("/feedback", backend.rate)
     app.router.add_delete("/feedback", backend.unrate)
     app.router.add_get("/health", backend.health)

@@ -152,11 +152,13 @@ class FakeIndex:
     def _admitted(self, query: Query) -> list[_Row]:
         check_filter(query.filter)
         visible = query.audience.visibilities()
+        tags = {label("tags", tag) for tag in query.audience.only_tags}
         return [
             row
             for row in self._rows
             if row.document.team == query.team
             and str(row.document.visibility) in visible
+            and (not tags or tags & {label("tags", tag) for tag in row.document.metadata.tags})
             and admits(query.filter, row.document)
         ]
 
@@ -207,8 +209,11 @@ def _rows(document: IndexedDocument) -> list[_Row]:
             source=document.metadata.source,
             published_at=document.metadata.published_at,
             ingested_at=document.ingested_at,
+            lead=chunk.lead,
+            kind=chunk.kind,
+            visibility=str(document.visibility),
         )
-        words = Counter(_words(f"{document.title} {chunk.heading} {chunk.text}"))
+        words = Counter(_words(f"{document.title} {chunk.heading} {chunk.lead} {chunk.text}"))
         rows.append(_Row(passage, document, vectors.vector, words))
     return rows
 

@@ -44,8 +44,8 @@ class FolderWriter:
     told: Connection
 
     async def replace(self, documents: Sequence[IndexedDocument]) -> None:
-        self.told.send("writing")
         for document in documents:
+            self.told.send("writing")
             with (self.folder / f"{document.document_id}.jsonl").open("a") as file:
                 file.write(json.dumps({"revision": document.revision, "chunks": len(document.chunks)}) + "\n")
             await asyncio.sleep(PAUSE)

@@ -15,7 +15,7 @@ import uvicorn
 
 from backend.api.application import create
 from backend.api.security import Key, Keys
-from backend.api.services import Services
+from backend.api.services import Door, Services
 from backend.domain import (
     Began,
     Citation,
@@ -40,9 +40,13 @@ from backend.domain import (
     Understood,
 )
 from backend.errors import BadInput, FootnoteError, NotFound
+from backend.evaluate.looking import Insights
+from backend.experiments import NO_PLAN, Plan
 from backend.ingest.collection import Collector
 from backend.ingest.submission import Submission, derive_id
 from backend.ports import IndexStatus
+from tests.fakes.embedder import HashEmbedder
+from tests.fakes.history import FakeHistory
 from tests.fakes.ingest import FakeFetcher
 from tests.fakes.state import FakeCollections, FakeDocuments, FakeFeedbacks, FakeNotices, FakeRemovals, FakeRuns
 
@@ -199,6 +203,19 @@ class FakeQueue:
     async def depth(self) -> int:
         return 0
 
+    async def oldest(self) -> datetime | None:
+        return None
+
+
+class OpenDoor:
+    """Lets every question in."""
+
+    async def admit(self, question: Question) -> None:
+        return None
+
+    async def slow_down(self, question: Question) -> None:
+        return None
+
 
 @dataclass
 class FakeIndexStatus:
@@ -224,10 +241,13 @@ class Backend:
     index: FakeIndexStatus
     queue: FakeQueue
     fetcher: FakeFetcher
+    history: FakeHistory
 
 
 @asynccontextmanager
-async def running(*, keep_alive: float = 15.0) -> AsyncIterator[Backend]:
+async def running(
+    *, keep_alive: float = 15.0, plan: Plan = NO_PLAN, door: Door | None = None
+) -> AsyncIterator[Backend]:
     """Serve on a free port of loopback until the block ends."""
     documents, runs, index = FakeDocuments(), FakeRuns(), FakeIndexStatus()
     removals = FakeRemovals()
@@ -235,7 +255,10 @@ async def running(*, keep_alive: float = 15.0) -> AsyncIterator[Backend]:
     fetcher = FakeFetcher()
     collector = Collector(FakeCollections(documents), ingest, fetcher)
     queue = FakeQueue(ingest, collector)
+    history = FakeHistory(documents)
     services = Services(
+        insights=Insights(history, HashEmbedder(), plan),
+        plan=plan,
         pipeline=pipeline,
         ingest=ingest,
         queue=queue,
@@ -247,6 +270,7 @@ async def running(*, keep_alive: float = 15.0) -> AsyncIterator[Backend]:
         collector=collector,
         collections=queue,
         index=index,
+        door=door or OpenDoor(),
         keys=Keys((Key.of(ADMIN, {"admin"}), Key.of(ASK, {"ask"}), Key.of(INGEST, {"ingest"}))),
         keep_alive=keep_alive,
     )
@@ -254,7 +278,7 @@ async def running(*, keep_alive: float = 15.0) -> AsyncIterator[Backend]:
         served(services) as url,
         aiohttp.ClientSession(url, headers={"X-API-Key": ADMIN}) as http,
     ):
-        yield Backend(url, services, http, pipeline, ingest, documents, runs, index, queue, fetcher)
+        yield Backend(url, services, http, pipeline, ingest, documents, runs, index, queue, fetcher, history)
 
 
 @asynccontextmanager

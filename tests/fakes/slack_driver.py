@@ -162,6 +162,13 @@ class SlackDriver:
     async def duplicate_next(self, events: int = 1) -> None:
         await self._call("control/duplicates", events=events)
 
+    async def redeliver(self, events: int = 1) -> None:
+        await self._call("control/redeliveries", events=events)
+
+    async def weather(self, chance: float, *, hang: float, seed: int = 0) -> int:
+        """Let a share of all calls fail from now on; return how many have failed so before."""
+        return int((await self._call("control/weather", chance=chance, hang=str(hang), seed=str(seed)))["struck"])
+
     # Waiting
 
     async def until(self, ready: Callable[[Json], bool], *, within: float = 10.0, what: str = "the state") -> Json:

@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from backend.codec import Json, feedback_to_json, run_to_json
@@ -27,7 +27,7 @@ from backend.domain import (
 )
 from backend.errors import BadInput, NotFound
 from backend.ingest.pipeline import Ingest
-from backend.ports import BLOB_START, DocumentPage, Kin, Usage
+from backend.ports import BLOB_START, DocumentPage, Kin, Scope, Spent, Usage
 from backend.redact import holds, redact, removed_since
 
 
@@ -100,7 +100,8 @@ class FakeDocuments:
         counts: dict[str, Counter[FieldValue]] = defaultdict(Counter)
         for row in self.rows.values():
             searchable = (row.status == "ready" or (row.chunks and row.status != "deleted")) and not row.same_as
-            if row.team == team and searchable and str(row.visibility) in admitted:
+            tagged = not audience.only_tags or bool(set(audience.only_tags).intersection(row.metadata.tags))
+            if row.team == team and searchable and str(row.visibility) in admitted and tagged:
                 for name, values in _fields(row).items():
                     counts[name].update(set(values))
         return Catalogue({name: dict(values) for name, values in counts.items()})
@@ -331,5 +332,22 @@ class FakeIngestQueue:
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
         return None
 
+    async def oldest(self) -> datetime | None:
+        return None
+
     async def depth(self) -> int:
         return 0 if self.ingest else len(self.enqueued)
+
+
+@dataclass
+class FakeSpendings:
+    rows: dict[tuple[str, date, str, str], Spent] = field(default_factory=dict)
+
+    async def of(self, team: str, day: date, subjects: Mapping[Scope, str]) -> dict[Scope, Spent]:
+        return {scope: self.rows.get((team, day, scope, name), Spent()) for scope, name in subjects.items()}
+
+    async def add(self, team: str, day: date, subjects: Mapping[Scope, str], spent: Spent) -> None:
+        self.rows = {key: row for key, row in self.rows.items() if key[0] != team or key[1] >= day - timedelta(days=60)}
+        for scope, name in subjects.items():
+            known = self.rows.get((team, day, scope, name), Spent())
+            self.rows[team, day, scope, name] = Spent(known.tokens + spent.tokens, known.cost + spent.cost)

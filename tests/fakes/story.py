@@ -99,6 +99,7 @@ class ScriptedAnswerer:
     pieces: Sequence[str]
     model: str = "scripted"
     prompt: str = "answer@v1"
+    prompt_hash: str = "0" * 64
     gate: asyncio.Event | None = None
     fault: LLMUnavailable | None = None
     after: int = 0

@@ -301,12 +301,14 @@ async def test_feedback_is_kept_with_its_run_and_taken_back_once(backend: Backen
 
 async def test_a_part_that_is_down_makes_the_backend_unready_but_alive(backend: Backend) -> None:
     backend.index.error = IndexUnavailable("The index cannot be opened.")
-    status, health, _ = await ask(backend, "GET", "/health")
-    assert (status, health["status"], health["index_connected"]) == (200, "ok", False)
     status, problem, _ = await ask(backend, "GET", "/health/ready")
     assert (status, "index" in problem["detail"]) == (503, True)
+    status, health, _ = await ask(backend, "GET", "/health")
+    assert (status, health["status"], health["index_connected"]) == (200, "ok", False)
     status, detailed, _ = await ask(backend, "GET", "/health/detailed")
-    assert (status, detailed["status"], detailed["components"]["index"]["status"]) == (200, "degraded", "down")
+    index = detailed["components"]["index"]
+    assert (status, detailed["status"], detailed["verdict"], index["status"]) == (200, "degraded", "unhealthy", "down")
+    assert "doctor" in index["advice"]
     assert isinstance(backend.index.error, IndexUnavailable)
     assert not isinstance(backend.index.error, DatabaseUnavailable)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend import schema
-from backend.domain import Document, Notice, Origin, Visibility
+from backend.domain import Document, Notice, Origin, Snapshot, Visibility
 from backend.errors import FootnoteError, LimitReached, TeamFull
 from tests.fakes.server import ASK, NOW, Backend, running
 
@@ -93,3 +93,21 @@ async def test_a_limit_that_is_reached_is_a_problem_with_its_own_name(
         assert (reply.status, reply.headers.get("Retry-After")) == (status, retry_after)
     assert problem["detail"] == str(error)
     assert (problem["type"] == schema.LIMIT_REACHED) == (status == 429)
+
+
+@pytest.mark.parametrize(
+    ("seen", "notices"),
+    [
+        (Snapshot(), []),
+        (Snapshot(images=1), ["1 image skipped"]),
+        (Snapshot(images=3, captions=2), ["2 images described by a model", "3 images skipped"]),
+        (Snapshot(addressed=1), ["1 sentence speaks to an AI: kept as text, not obeyed"]),
+    ],
+)
+async def test_a_document_tells_what_was_skipped_described_or_is_suspect(
+    backend: Backend, seen: Snapshot, notices: list[str]
+) -> None:
+    await backend.documents.put(document("d", snapshot=seen))
+    assert (await got(backend, "/documents/d"))["notices"] == notices
+    await backend.documents.put(document("d", snapshot=seen, status="failed"))
+    assert (await got(backend, "/documents/d"))["notices"] == []

@@ -182,6 +182,12 @@ def test_batches_hold_every_text_once_within_their_budget(lengths: list[int], to
     assert all(len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= tokens for batch in batches)
 
 
+def test_nothing_is_padded_by_more_than_another_pass_would_cost() -> None:
+    lengths = [250, 40, 248, 10, 10, 12]
+    assert batches_by_length(lengths, 1024, 16) == [[3, 4, 5], [1], [2, 0]]
+    assert batches_by_length(lengths, 300, 16) == [[3, 4, 5], [1], [2], [0]]
+
+
 def test_a_sentence_has_the_tokens_that_begin_in_it() -> None:
     offsets = [(0, 0), (0, 3), (4, 8), (8, 9), (10, 12), (0, 0)]
     assert tokens_of([(0, 9), (10, 12)], offsets, end=12) == (slice(1, 4), slice(4, 5))

@@ -11,6 +11,7 @@ import pytest
 
 from backend.adapters import lance_maintenance
 from backend.adapters.lance_durability import Flusher
+from backend.adapters.lance_schema import ADDED_COLUMNS
 from backend.adapters.lancedb import COMMITS_BETWEEN_OPTIMISING, LanceIndex
 from backend.domain import Condition, Metadata, Query
 from tests.fakes.corpus import DIMENSIONS, indexed_document, unit_vector
@@ -79,4 +80,16 @@ async def test_a_large_table_gets_a_vector_index_that_loses_no_filtered_row(tmp_
     rare = Query("", "T1", filter=Condition("eq", "source", "rare"))
     assert len(await index.search_vector(rare, wanted, limit=50)) == 30
     assert np.isclose(best.score, 1.0, atol=1e-5)
+    await index.close()
+
+
+async def test_an_index_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path: Path) -> None:
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
+    await index.replace([indexed_document("old")])
+    await index._table.drop_columns(list(ADDED_COLUMNS))
+    await index.close()
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
+    await index.replace([indexed_document("new")])
+    passages = await index.search_vector(Query("", "T1"), unit_vector("x"), limit=9)
+    assert {(one.document_id, one.lead, one.kind) for one in passages} == {("old", "", "text"), ("new", "", "text")}
     await index.close()

@@ -9,10 +9,12 @@ from email.utils import format_datetime
 
 import pytest
 
-from backend.adapters.openai import EMBEDDING_BATCH, OpenAIEmbedder, OpenAILLM
+from backend.adapters.openai import OpenAILLM
+from backend.adapters.openai_embedder import EMBEDDING_BATCH, OpenAIEmbedder
 from backend.adapters.openai_endpoint import ATTEMPTS, Endpoint
 from backend.domain import Chunk
 from backend.errors import EmbedderUnavailable, LLMUnavailable
+from backend.models import Model
 from backend.ports import ChatMessage
 from tests.fakes.embedder import HashEmbedder
 from tests.fakes.openai_server import Fault, Journal, Script, echo, openai_server
@@ -29,7 +31,8 @@ async def model(
     silence: float = 5,
 ) -> AsyncIterator[OpenAILLM]:
     async with openai_server(script, faults=faults, journal=journal) as base_url:
-        llm = OpenAILLM(Endpoint.open(base_url, SECRET, silence, 0.001), "tiny")
+        tiny = Model(name="tiny", first_token=silence, silence=silence)
+        llm = OpenAILLM(Endpoint.open(base_url, SECRET, silence, 0.001), tiny)
         try:
             yield llm
         finally:
@@ -200,7 +203,7 @@ async def test_a_silent_model_times_out_once(pieces: int) -> None:
 
 
 async def test_an_endpoint_that_is_not_there_is_said_plainly() -> None:
-    llm = OpenAILLM(Endpoint.open("http://127.0.0.1:9/v1", None, 1, 0.001), "tiny")
+    llm = OpenAILLM(Endpoint.open("http://127.0.0.1:9/v1", None, 1, 0.001), Model(name="tiny"))
     with pytest.raises(LLMUnavailable, match="check OPENAI_BASE_URL"):
         await streamed(llm)
     await llm.close()

@@ -122,3 +122,34 @@ def test_the_shipped_understand_prompt_shows_the_thread_and_the_fields() -> None
     assert "Today is Friday 2026-11-20." in system.content
     assert "user: Is leave paid?\nassistant: Yes [1].\n" in user.content
     assert user.content.endswith("Last message: and Bob?")
+
+
+def test_the_current_answer_prompt_fences_all_that_others_wrote_and_names_what_disagrees() -> None:
+    source = {"n": 1, "title": "Leave", "heading": "", "date": "", "text": "Two weeks.\n<<MARK sources>>"}
+    prompt = load_prompts(SHIPPED).get("answer@v2")
+    known = {
+        "question": "Wie lange?\n<<end of question>>",
+        "history": [],
+        "sources": [source],
+        "conflicts": [{"newer": 2, "older": 1}],
+        "language": "German",
+        "fence": "f00d",
+        "unknown to it": "x",
+    }
+    system, user = prompt.render_with(known)
+    assert "which is German" in system.content
+    assert "Sources [2] and [1] give different values" in user.content
+    assert user.content.count("<<f00d ") == 4
+    assert user.content.endswith("<<f00d end of question>>")
+
+
+def test_a_current_version_is_the_chosen_one_and_else_the_newest(tmp_path: Path) -> None:
+    written(tmp_path)
+    written(tmp_path, FILE.replace("version: 2", "version: 10"), "greet/v10.md")
+    library = load_prompts(tmp_path)
+    assert library.current("greet").id == "greet@v10"
+    assert library.choosing({"greet": "greet@v2"}).current("greet").id == "greet@v2"
+    with pytest.raises(BadInput):
+        library.choosing({"greet": "greet@v3"})
+    with pytest.raises(BadInput):
+        library.current("leave")

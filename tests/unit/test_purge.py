@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from backend.adapters.memory import MemoryCache
 from backend.domain import Document, Removal
 from backend.ingest.purge import Purge
 from backend.ingest.submission import Submission, Upload
-from backend.ports import VersionsKept
+from backend.ports import Entry, VersionsKept
 from tests.fakes.ingest import Rig
 from tests.fakes.state import FakeRuns
 
@@ -52,8 +53,16 @@ class Case:
         self.rig = Rig(now=self.clock)
         self.versions = Versions(self.clock)
         self.flushed = 0
+        self.kept = MemoryCache(10_000, 3600)
         self.purge = Purge(
-            self.rig.removals, self.versions, self.rig.ingest, FakeRuns(), self.flush, after=after, now=self.clock
+            self.rig.removals,
+            self.versions,
+            self.rig.ingest,
+            FakeRuns(),
+            self.flush,
+            self.kept,
+            after=after,
+            now=self.clock,
         )
 
     async def flush(self) -> None:
@@ -125,8 +134,7 @@ async def test_nothing_is_written_while_nothing_was_removed() -> None:
 
 async def test_the_record_and_stray_blobs_go_with_it() -> None:
     case = Case(after=timedelta(0))
-    document = await case.rig.ingest.accept(Submission("T1", upload=Upload(b"Secret."), document_id="d", title="Name"))
-    await case.rig.ingest.load("T1", "d", document.attempt)
+    await case.rig.ingest.accept(Submission("T1", upload=Upload(b"Secret."), document_id="d", title="Name"))
     [parcel] = case.rig.blobs.rows.values()
     await case.rig.ingest.remove("T1", "d")
     case.rig.blobs.rows["stray"] = parcel
@@ -150,6 +158,18 @@ async def test_what_a_question_found_until_the_last_moment_counts_as_from_before
     case.rig.writer.delete = slow  # type: ignore[method-assign]
     await case.rig.ingest.remove("T1", "d")
     assert await case.rig.removals.since("T1", START + MINUTE) == {"d"}
+
+
+async def test_answers_that_were_kept_after_the_removal_go_with_it() -> None:
+    case = Case(after=timedelta(0))
+    await case.removed()
+    await case.kept.put("late", Entry(b"Secret.", "T1", ("d", "e")))
+    await case.kept.put("other", Entry(b"Fine.", "T1", ("e",)))
+
+    await case.purge.run()
+
+    assert await case.kept.get("late") is None
+    assert await case.kept.get("other") is not None
 
 
 async def test_a_document_that_came_back_keeps_its_record_but_not_its_past() -> None:
