@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,9 @@ from bot.store import Store
 
 Body = Mapping[str, Any]
 Ack = Callable[..., Awaitable[Any]]
+
+LOOKS, PAUSE = 10, 0.1
+"""An answer is complete in Slack a moment before it is remembered here: who reacts at once is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class FeedbackListeners:
         name, item, user = str(event["reaction"]), event["item"], str(event["user"])
         if item.get("type") != "message" or user == self.bot_user:
             return
+        if event.get("item_user") == self.bot_user and (name in MUTE_EMOJI or self.emoji.rating_of(name) is not None):
+            await self._remembered(str(item["channel"]), str(item["ts"]))
         if name in MUTE_EMOJI:
             await self._quieten(event, added=added)
             return
@@ -67,6 +73,13 @@ class FeedbackListeners:
         place = about(str(item["channel"]), thread_ts) if added and rating == -1 else {}
         key = f"reaction:{run_id}:{user}:{event['event_ts']}"
         await self.durable.record("feedback", key, {"run_id": run_id, "user": user, **place})
+
+    async def _remembered(self, channel: str, ts: str) -> None:
+        """Wait, but not for long, until a message of ours is known as an answer."""
+        for _ in range(LOOKS):
+            if await self.records.thread_of(self.team, channel, ts) is not None:
+                return
+            await asyncio.sleep(PAUSE)
 
     async def _quieten(self, event: Body, *, added: bool) -> None:
         thread_ts = await self.quiet.set_by_reaction(self.team, event["item"], added=added)
