@@ -205,17 +205,19 @@ def _chunk(text: _Text, span: Span, position: int, section: int, heading: str, p
 
 
 def _within(text: _Text, span: Span) -> tuple[Span, ...]:
-    """Return the sentences, or parts of one that was cut, that lie in the span, relative to it and trimmed."""
+    """Return the sentences, or parts of one that was cut, that lie in the span, relative to it and trimmed; the span
+    itself where it is only marks that were cut off behind one."""
     start, end = span
     first = bisect_right(text.sentences, (start, start))
     if first and text.sentences[first - 1][1] > start:
         first -= 1
     after = bisect_left(text.sentences, (end, end))
-    return tuple(
+    found = tuple(
         trimmed
         for left, right in text.sentences[first:after]
         for trimmed in _trimmed(text.text, max(left, start), min(right, end), start)
     )
+    return found or tuple(_trimmed(text.text, start, end, start))
 
 
 def _trimmed(text: str, first: int, last: int, base: int) -> Iterator[Span]:

@@ -6,7 +6,7 @@ import re
 import time
 from itertools import groupby
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backend.domain import Chunk, Extracted
@@ -177,6 +177,7 @@ MARKDOWN = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(MARKDOWN | st.text(max_size=200), st.integers(5, 60))
+@example("e.g. Dr. No? e.g. Dr. No? ---\n", 6)
 def test_chunks_of_a_section_are_whole_and_without_overlap(text: str, limit: int) -> None:
     found = chunks(text, limit=limit)
     assert [c.position for c in found] == list(range(len(found)))
