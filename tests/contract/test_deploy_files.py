@@ -18,8 +18,6 @@ from bot.settings import Settings as BotSettings
 PROJECT = Path(__file__).resolve().parents[2]
 DEPLOY = PROJECT / "deploy"
 KUBERNETES = "1.33"
-VENDORS = {"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-"""Read by the object store itself."""
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -37,7 +35,7 @@ def named(kind: str, name: str) -> dict[str, Any]:
 
 def variables() -> set[str]:
     """Every environment variable that a program of ours reads."""
-    names = set(VENDORS)
+    names = set()
     for settings in (BackendSettings, BotSettings):
         for name, field in settings.model_fields.items():
             alias = field.validation_alias
@@ -64,7 +62,7 @@ def test_kubernetes_knows_every_field(resource: dict[str, Any]) -> None:
 
 def test_pods_run_without_rights_and_within_limits() -> None:
     pods = [one["spec"]["template"]["spec"] for one in resources() if one["kind"] in {"Deployment", "Job"}]
-    assert len(pods) == 3
+    assert len(pods) == 2
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["automountServiceAccountToken"] is False
@@ -81,10 +79,15 @@ def test_kubernetes_selectors_find_their_pods_and_ports() -> None:
     backend = named("Deployment", "backend")["spec"]["template"]
     labels, container = backend["metadata"]["labels"], backend["spec"]["containers"][0]
     assert named("Service", "backend")["spec"]["selector"].items() <= labels.items()
-    assert named("PodDisruptionBudget", "backend")["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert named("Service", "backend")["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]
-    scaler = named("HorizontalPodAutoscaler", "backend")["spec"]
-    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 10)
+
+
+@pytest.mark.parametrize("name", ["backend", "bot"])
+def test_a_data_folder_has_one_owner_also_while_it_is_replaced(name: str) -> None:
+    deployed = named("Deployment", name)["spec"]
+    assert (deployed["replicas"], deployed["strategy"]) == (1, {"type": "Recreate"})
+    claims = [volume.get("persistentVolumeClaim") for volume in deployed["template"]["spec"]["volumes"]]
+    assert {"claimName": named("PersistentVolumeClaim", name)["metadata"]["name"]} in claims
 
 
 def test_kubernetes_sets_only_variables_that_exist() -> None:
