@@ -44,7 +44,7 @@ def packed(files: list[tuple[str, bytes]]) -> bytes:
 # ------------------------------------------------------------------------------------------------------ sitemaps, feeds
 
 
-@pytest.mark.parametrize("content", [SITEMAP, gzip.compress(SITEMAP)])
+@pytest.mark.parametrize("content", [SITEMAP, gzip.compress(SITEMAP)], ids=["plain", "gzip"])
 def test_a_sitemap_names_its_pages_once_each(content: bytes) -> None:
     assert discover.is_sitemap(content)
     assert discover.parse_sitemap(content) == discover.Sitemap(("https://a.example/one", "https://a.example/two"))
@@ -194,7 +194,11 @@ def test_an_archive_that_lies_about_its_sizes_is_refused() -> None:
         list(discover.parse_zip(bytes(archive)))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nothing", zipped(**{"a.md": b"x"})[:-30]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"nothing", zipped(**{"a.md": b"x"})[:-30]],
+    ids=["empty", "magic", "words", "cut off"],  # a zip holds the time at which it was made
+)
 def test_what_is_no_archive_is_refused(content: bytes) -> None:
     with pytest.raises(Unreadable):
         list(discover.parse_zip(content))
