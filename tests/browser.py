@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 TIMEOUT = 15_000
-"""Milliseconds that a step of the page may take on a busy machine."""
+"""Milliseconds that a step of the page, or what it shows in the end, may take on a busy machine."""
+expect.set_options(timeout=TIMEOUT)
 
 
 def browser_path() -> str | None:

@@ -13,13 +13,19 @@ MAX_INHERITED = 20
 MAX_QUESTIONS = 3
 """Questions of the thread from which they are taken: on `mtrag_un` more add nothing, fewer lose .01 of R@5."""
 SHORT = 2
-"""Content words up to which a question with history is taken for a follow-up."""
+"""Content words up to which a question with history is taken for a follow-up, unless it is whole."""
 
 _OPENING = re.compile(
     r"\s*(?:and|but|or|so|then|also|what\s+about|how\s+about|what\s+if|what\s+else|why(?:\s+not)?\s*\?|anything\s+else|"
     r"which\s+one|the\s+same|same\s+for|for\s+\w+\s*\?|really|is\s+that|are\s+those)\b",
     re.IGNORECASE,
 )
+_WHOLE = re.compile(
+    r"\s*(?:how|what|where|when|who|which|why)\s+(?:do|does|did|can|could|should|may|must|shall|will|would|is|are|was|were)"
+    r"\s+\w",
+    re.IGNORECASE,
+)
+"""A question that is a sentence of its own, with verb and subject, however short: "How do I add a document?"."""
 _POINTING = re.compile(
     r"\b(?:it|its|they|them|their|theirs|that|those|these|this|there|he|she|him|his|her|hers|ones?|same|former|latter|"
     r"above|previous|else|another|others?)\b",
@@ -36,7 +42,8 @@ def follows_up(question: Question) -> bool:
     """Whether the question leans on its thread."""
     if not any(turn.role == "user" for turn in question.history):
         return False
-    few = len(content_words(question.text)) <= SHORT
+    words = len(content_words(question.text))
+    few = words < SHORT or (words == SHORT and _WHOLE.match(question.text) is None)
     return few or opens_as_follow_up(question.text) or _POINTING.search(question.text) is not None
 
 

@@ -203,6 +203,12 @@ def test_a_new_subject_takes_nothing_from_the_thread() -> None:
     assert inherit(_thread(text)) == text
 
 
+@pytest.mark.parametrize("text", ["How do I add a document?", "What is a safe room?", "Where can visitors park?"])
+def test_a_short_question_that_is_whole_takes_nothing_from_the_thread(text: str) -> None:
+    question = Question(text, "T1", history=(Turn("user", "What happens when the documents do not answer?"),))
+    assert inherit(question) == text
+
+
 def test_a_follow_up_keeps_the_conditions_that_it_does_not_change() -> None:
     asked = _thread("and the ones by Bob Stone?", before="Rejected proposals by Ofek Lev since 2020")
     filter_ = understand(asked, CATALOGUE, NOW).query.filter
