@@ -145,10 +145,10 @@ class _Said:
         self._bearing = bearing
         self._chosen: list[int] = []
         self._texts: set[str] = set()
-        self._vectors = np.empty_like(bearing.vectors)
+        self._nearest = np.full(len(bearing.vectors), -1.0, np.float32)
 
     def add(self, at: int) -> None:
-        self._vectors[len(self._chosen)] = self._bearing.vectors[at]
+        self._nearest = np.maximum(self._nearest, self._bearing.vectors @ self._bearing.vectors[at])
         self._chosen.append(at)
         self._texts.add(_squeezed(self._bearing.text(at)))
 
@@ -158,10 +158,12 @@ class _Said:
         text = self._bearing.text(at)
         if _squeezed(text) in self._texts:
             return True
-        near = self._vectors[: len(self._chosen)] @ self._bearing.vectors[at] >= SAME
-        return any(
-            stems(text) <= stems(self._bearing.text(self._chosen[place])) for place in np.flatnonzero(near).tolist()
-        )
+        return bool(self._nearest[at] >= SAME) and self._says_all(stems(text), at)
+
+    def _says_all(self, words: frozenset[str], at: int) -> bool:
+        vectors = self._bearing.vectors
+        near = (one for one in self._chosen if vectors[one] @ vectors[at] >= SAME)
+        return any(words <= stems(self._bearing.text(one)) for one in near)
 
 
 def _squeezed(text: str) -> str:
