@@ -1,4 +1,5 @@
-"""`doctor`: what is wrong, and how to mend it. It changes nothing and makes nothing but the data folder."""
+"""`doctor`: what is wrong, and how to mend it. It changes nothing and makes nothing but the data folder:
+`--mend` does (`backend.cli.mend`)."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from typing import Literal
 import aiohttp
 
 from backend import app, server
+from backend.cli.mend import looked_twice
 from backend.errors import FootnoteError
 from backend.experiments import ANSWER, load_plan
 from backend.lock import owner
@@ -58,7 +60,7 @@ class Doctor:
         """Yield what each check finds; an error of ours that a check meets is its finding."""
         checks = (
             self._folder, self._disk, self._keys, self._address, self._model_and_index, self._database,
-            self._prompts, self._answers, self._slack,
+            self._agreement, self._prompts, self._answers, self._slack,
         )  # fmt: skip
         for check in checks:
             try:
@@ -132,6 +134,20 @@ class Doctor:
                 return Finding("bad", f"database: {error}", "Run `python -m backend migrate`, or start the backend.")
         documents = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no documents yet"
         return Finding("ok", f"database: {documents}")
+
+    async def _agreement(self) -> Finding:
+        if self.places.database.startswith("sqlite") and not _exists(self.places.database.removeprefix("sqlite:///")):
+            return Finding("ok", "records and index: nothing yet")
+        async with app.opened_database(self.places) as database:
+            seen = await looked_twice(self.places, database, in_use=owner(self.places.lock) is not None)
+        if seen.lines():
+            remedy = "Stop the backend, run `python -m backend doctor --mend`, and start it again."
+            return Finding("bad", f"records and index: {'; '.join(seen.lines())}", remedy)
+        if seen.lost:
+            named = ", ".join(one.title for one in seen.lost[:3])
+            return Finding("note", f"records and index agree; {len(seen.lost)} stored files are gone: {named}")
+        kept = f"; {', '.join(seen.tables)} beside the live index" if seen.tables else ""
+        return Finding("ok", f"records and index agree: {seen.documents} documents{kept}")
 
     async def _prompts(self) -> Finding:
         prompts = load_prompts(app.PROMPTS)
