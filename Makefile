@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install run test test-faults check eval bench lock clean
+.PHONY: install run test test-faults check eval bench load load-tools lock clean
 
 install: .venv/installed
 
@@ -38,6 +38,16 @@ test-faults: install  ## kill -9, again and again, while documents are queued an
 bench: install  ## speed, each figure beside a baseline from the same run
 	@python -m tests.bench
 
+load: install load-tools  ## people at work against a backend: make load [SCENARIO=steady|spike|stress|soak] [SECONDS=60]
+	@python -m tests.load $(or $(SCENARIO),steady) $(SECONDS)
+
+load-tools: .venv-load/installed  ## locust, in a venv of its own: it patches the standard library
+
+.venv-load/installed: pyproject.toml | install
+	@uv venv --quiet --clear --python $(BIN)/python .venv-load
+	@uv pip install --quiet --python .venv-load/bin/python --group load
+	@touch $@
+
 lock: install  ## compile requirements.lock, and the image's lock without development tools, from pyproject.toml
 	@uv pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml -o requirements.lock \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url
@@ -45,4 +55,4 @@ lock: install  ## compile requirements.lock, and the image's lock without develo
 		--generate-hashes --no-annotate --no-header --no-emit-index-url
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-load .mypy_cache .ruff_cache .pytest_cache .hypothesis
