@@ -14,7 +14,7 @@ from loguru import logger
 from pydantic import SecretStr
 
 from bot.client import Backend
-from bot.doors import Check, Doors
+from bot.doors import Doors, Look, nothing_to_see
 from bot.durable import DELAYS, Durable, open_durable
 from bot.installing import Installing, open_installing
 from bot.ledger import Ledger
@@ -26,6 +26,7 @@ from bot.settings import PROJECT, Settings, SettingsError
 from bot.slack import SlackRefused
 from bot.store import Store, build_engine
 from bot.teams import TeamJob, Teams
+from bot.telemetry import Telemetry
 from bot.turns import Turns
 from bot.web_client import WebClient
 from bot.welcome import ingest_welcome
@@ -74,7 +75,7 @@ async def open_bot(settings: Settings, *, delays: Sequence[float] = DELAYS) -> A
         backend = Backend(session, settings.backend, settings.read_api_key)
         state = settings.data_dir if page is None else Path(stack.enter_context(TemporaryDirectory(prefix="footnote-")))
         store = await _open_store(stack, state)
-        turns = Turns(Ledger(store.engine), ThreadOrder(settings.concurrent_turns), Running())
+        turns = Turns(Ledger(store.engine), ThreadOrder(settings.concurrent_turns), Running(), Telemetry())
         await turns.resume()
         installing = await open_installing(stack, settings, store.engine, calling)
         shared = Shared(
@@ -87,12 +88,19 @@ async def open_bot(settings: Settings, *, delays: Sequence[float] = DELAYS) -> A
             api_url=workspace.api_url,
             signing_secret=workspace.signing_secret,
             gone=installing.left,
+            telemetry=turns.telemetry,
         )
         team, bot_user = await _introduced(shared, workspace.bot_token)
         teams = Teams(shared.lobby())
         jobs = [TeamJob(name, teams) for name in shared.job_names()]
         durable = await stack.enter_async_context(
-            open_durable(state / "bot-dbos.sqlite", jobs, stop_timeout=settings.stop_timeout, delays=delays)
+            open_durable(
+                state / "bot-dbos.sqlite",
+                jobs,
+                stop_timeout=settings.stop_timeout,
+                delays=delays,
+                telemetry=shared.telemetry,
+            )
         )
         stack.push_async_callback(teams.close)
         await _open_teams(stack, shared, workspace.bot_token, installing, teams, durable)
@@ -156,15 +164,18 @@ async def _listen(
     installing: Installing,
 ) -> int | None:
     """Take events, over Socket Mode or as requests, and tell how we are; return the port of our own HTTP."""
-    checks: dict[str, Check] = {"backend": shared.backend.is_up, "workspaces": installing.is_well}
+    checks = shared.checks
+    checks |= {"backend": shared.backend.is_up, "workspaces": installing.is_well}
+    look: Look = nothing_to_see
     if workspace.app_token is not None:
-        links = Links(teams, workspace.app_token, WebClient(None, shared.calling, workspace.api_url))
+        links = Links(teams, workspace.app_token, WebClient(None, shared.calling, workspace.api_url, shared.telemetry))
         stack.push_async_callback(links.close)
         await links.connect()
         stack.push_async_callback(ended, begun(links.watch()))
-        checks["socket"] = links.is_hearing
+        checks["socket"], look = links.is_hearing, links.figures
         logger.bind(mode="socket", connections=len(links.links)).info("listening")
-    doors = Doors(teams, checks, installing.flow, signed=workspace.app_token is None)
+    signed = workspace.app_token is None
+    doors = Doors(teams, checks, installing.flow, signed=signed, telemetry=shared.telemetry, look=look)
     return await _open_doors(stack, settings, doors)
 
 

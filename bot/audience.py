@@ -13,17 +13,18 @@ from bot.thread import Turn
 
 class Channel(msgspec.Struct, frozen=True):
     """What Slack says of a channel. `shared`: another workspace reads it; `guests`: guests of this one do;
-    `members` is how many people are in it, 0 where that is not known."""
+    `members` is how many people are in it, 0 where that is not known; `creator` is who made it, "" likewise."""
 
     shared: bool
     name: str = ""
     guests: bool = False
     members: int = 0
+    creator: str = ""
 
 
 class Person(msgspec.Struct, frozen=True):
     """What Slack says of a person. `guest` covers single- and multi-channel guests; `stranger` other workspaces;
-    `gone` is who was deactivated; `time_zone` is an IANA name."""
+    `gone` is who was deactivated; `admin` an admin or owner of the workspace; `time_zone` is an IANA name."""
 
     team: str = ""
     guest: bool = False
@@ -32,6 +33,7 @@ class Person(msgspec.Struct, frozen=True):
     name: str = ""
     time_zone: str | None = None
     gone: bool = False
+    admin: bool = False
 
 
 class External(msgspec.Struct, frozen=True):

@@ -221,12 +221,20 @@ def document_line(document: Document) -> str:
         facts.append(f"nearly the same as {_named(document.similar_to_title or document.similar_to)}")
     facts.extend(escaped(notice) for notice in document.notices)
     if document.visibility != "team":
-        facts.append("only here" if document.visibility.startswith("channel:") else "only you")
+        facts.append(_readers(document.visibility))
     facts.append(document.updated_at[:10])
     if document.checked_at:
         facts.append(f"checked {document.checked_at[:10]}{_how_often(document.refresh_days)}")
     line = f"{title}\n{' · '.join(facts)}"
     return f"{line}\n>{escaped(shortened(document.reason, 400))}" if document.reason else line
+
+
+def _readers(visibility: str) -> str:
+    """Return who may read a document that is not everybody's, as one of them is told."""
+    kind, _, subject = visibility.partition(":")
+    if kind != "channel":
+        return "only you"
+    return "only here" if subject.startswith("D") else f"only in <#{escaped(subject)}>"
 
 
 def _named(title: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import IO, TypeVar
+from typing import IO, Literal, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -21,6 +21,8 @@ from backend.schema import (
     DoneEvent,
     FailedEvent,
     FeedbackRequest,
+    GapsReply,
+    GapsRequest,
     HealthReply,
     IngestReply,
     IngestRequest,
@@ -28,10 +30,12 @@ from backend.schema import (
     NoticesReply,
     Passage,
     Problem,
+    PromptsReply,
     QueryRequest,
     QueryStreamEvent,
     decode_event,
 )
+from backend.tracing import side_span
 
 Reply = TypeVar("Reply")
 
@@ -91,6 +95,38 @@ class EventParser:
         return (name, "\n".join(data)) if data else None
 
 
+class Part(msgspec.Struct, frozen=True):
+    """How one part of the backend does, and what to do about it."""
+
+    status: Literal["ok", "down"]
+    verdict: Literal["healthy", "degraded", "unhealthy"] = "healthy"
+    advice: str = ""
+    detail: str = ""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`verdict` is the worst of the parts'."""
+
+    verdict: Literal["healthy", "degraded", "unhealthy"]
+    components: dict[str, Part] = {}
+
+
+class Share(msgspec.Struct, frozen=True):
+    """`hits` of `of`."""
+
+    hits: int
+    of: int
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """How many questions there were in some days, what came of them, and how many of the rated answers were liked."""
+
+    days: int
+    runs: int
+    outcomes: dict[str, int]
+    liked: Share
+
+
 class Asked(msgspec.Struct, frozen=True):
     text: str
 
@@ -139,22 +175,28 @@ class Backend:
 
     async def ingest_file(self, request: IngestRequest, content: IO[bytes], *, name: str, mimetype: str) -> IngestReply:
         """Hand a file in, streamed, as a form with the fields of `request` beside it. Closes `content`."""
-        form = aiohttp.FormData()
-        for field, value in msgspec.structs.asdict(request).items():
-            if value not in (None, {}):
-                form.add_field(field, value if isinstance(value, str) else msgspec.json.encode(value).decode())
-        form.add_field("file", content, filename=name, content_type=mimetype or "application/octet-stream")
+        form = _form(request, content, name, mimetype)
         async with self._request("POST", "/ingest", form=form, timeout=UPLOAD_TIMEOUT) as response:
             return await _decoded(response, IngestReply)
 
     async def collect(self, request: CollectionRequest) -> CollectionReply:
         return await self._call("POST", "/collections", CollectionReply, body=request)
 
+    async def collect_file(
+        self, request: CollectionRequest, content: IO[bytes], *, name: str, mimetype: str
+    ) -> CollectionReply:
+        """Hand an archive in, as `ingest_file` does a document. Closes `content`."""
+        form = _form(request, content, name, mimetype)
+        async with self._request("POST", "/collections", form=form, timeout=UPLOAD_TIMEOUT) as response:
+            return await _decoded(response, CollectionReply)
+
     async def collection(self, team: str, collection_id: str) -> Collection:
         return await self._call("GET", f"/collections/{_segment(collection_id)}", Collection, query={"team": team})
 
-    async def cancel_collection(self, team: str, collection_id: str) -> None:
-        async with self._request("DELETE", f"/collections/{_segment(collection_id)}", query={"team": team}):
+    async def cancel_collection(self, team: str, collection_id: str, *, by: str = "") -> None:
+        """Cancel a collection; `by` is who wants it, for the backend's audit log, here and below."""
+        query = {"team": team, "by": by}
+        async with self._request("DELETE", f"/collections/{_segment(collection_id)}", query=query):
             pass
 
     async def documents(
@@ -167,13 +209,14 @@ class Backend:
     async def document(self, team: str, document_id: str) -> Document:
         return await self._call("GET", f"/documents/{_segment(document_id)}", Document, query={"team": team})
 
-    async def remove(self, team: str, document_id: str) -> None:
-        async with self._request("DELETE", f"/documents/{_segment(document_id)}", query={"team": team}):
+    async def remove(self, team: str, document_id: str, *, by: str = "") -> None:
+        query = {"team": team, "by": by}
+        async with self._request("DELETE", f"/documents/{_segment(document_id)}", query=query):
             pass
 
-    async def refresh(self, team: str, document_id: str) -> IngestReply:
+    async def refresh(self, team: str, document_id: str, *, by: str = "") -> IngestReply:
         path = f"/documents/{_segment(document_id)}/refresh"
-        return await self._call("POST", path, IngestReply, query={"team": team})
+        return await self._call("POST", path, IngestReply, query={"team": team, "by": by})
 
     async def notices(self, team: str) -> tuple[Notice, ...]:
         """Return what people are to be told."""
@@ -195,6 +238,22 @@ class Backend:
     async def unrate(self, run_id: str, user: str, kind: str) -> None:
         async with self._request("DELETE", "/feedback", query={"run_id": run_id, "user": user, "kind": kind}):
             pass
+
+    async def health(self) -> Health:
+        """Return how each part does. BackendProblem where our key has no admin role."""
+        return await self._call("GET", "/health/detailed", Health)
+
+    async def figures(self, team: str, days: int) -> Figures:
+        """Return the figures of the last days. BackendProblem where our key has no admin role."""
+        return await self._call("GET", "/insights", Figures, query={"team": team, "days": str(days)})
+
+    async def gaps(self, request: GapsRequest) -> GapsReply:
+        """Return what the documents lack. BackendProblem where our key has no admin role."""
+        return await self._call("POST", "/gaps", GapsReply, body=request)
+
+    async def prompts(self) -> tuple[str, ...]:
+        """Return the prompts that can write answers, the default first; none where answers are only quoted."""
+        return (await self._call("GET", "/prompts", PromptsReply)).prompts
 
     async def is_up(self) -> bool:
         try:
@@ -226,18 +285,30 @@ class Backend:
         timeout: aiohttp.ClientTimeout = TIMEOUT,  # noqa: ASYNC109 - handed to aiohttp, which owns the deadline
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"X-API-Key": self._api_key() or ""}
+        named = {"http.request.method": method, "server.address": self._url}
         if form is None:
             headers["Content-Type"] = "application/json"
         content = form if body is None else msgspec.json.encode(body)
         given = {name: value for name, value in (query or {}).items() if value}
         try:
-            async with self._session.request(
-                method, self._url + path, data=content, params=given, headers=headers, timeout=timeout
-            ) as response:
-                await _raise_for_status(response)
-                yield response
+            with side_span(f"{method} /{path.split('/')[1]}", named, kind="client") as span:
+                headers |= span.carried()
+                async with self._session.request(
+                    method, self._url + path, data=content, params=given, headers=headers, timeout=timeout
+                ) as response:
+                    await _raise_for_status(response)
+                    yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BackendUnavailable(type(error).__name__) from error
+
+
+def _form(request: msgspec.Struct, content: IO[bytes], name: str, mimetype: str) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    for field, value in msgspec.structs.asdict(request).items():
+        if value not in (None, {}):
+            form.add_field(field, value if isinstance(value, str) else msgspec.json.encode(value).decode())
+    form.add_field("file", content, filename=name, content_type=mimetype or "application/octet-stream")
+    return form
 
 
 async def _decoded(response: aiohttp.ClientResponse, shape: type[Reply]) -> Reply:

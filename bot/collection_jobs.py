@@ -59,7 +59,7 @@ class CollectionJob:
             await self._follow(request, asked, posted)
         except BackendProblem as error:
             reason = blocks.escaped(shortened(str(error), 400))
-            await end_in_words(self.slack, posted, asked, f"{blocks.linked(request.url, '')}\n⚠️ failed\n>{reason}")
+            await end_in_words(self.slack, posted, asked, f"{_named(request)}\n⚠️ failed\n>{reason}")
 
     async def _follow(self, request: CollectionRequest, asked: Asked, posted: PostedMessages) -> None:
         await self._begin(request, asked, posted)
@@ -68,7 +68,7 @@ class CollectionJob:
                 await posted.add((await self.backend.collect(request)).collection_id)
             await self._watch(posted.ts[1], asked, posted)
         except BackendUnavailable:
-            waiting = f"{blocks.linked(request.url, '')}\n⏳ my document service is away; I'll go on when it is back"
+            waiting = f"{_named(request)}\n⏳ my document service is away; I'll go on when it is back"
             await self._write(posted, waiting, [blocks.section(waiting)])
             raise
 
@@ -76,7 +76,7 @@ class CollectionJob:
         """Post the message, unless an earlier attempt has; where we may not post, to the asker."""
         if posted.ts:
             return
-        text = f"{blocks.linked(request.url, '')}\n⏳ queued"
+        text = f"{_named(request)}\n⏳ queued"
         private = request.visibility.startswith("user:") and not asked.is_direct
         try:
             to, thread_ts = (asked.user, None) if private else (asked.channel, asked.thread_ts or None)
@@ -125,7 +125,7 @@ class CancelJob:
 
     async def attempt(self, payload: Payload) -> None:
         try:
-            await self.backend.cancel_collection(payload["team"], payload["collection_id"])
+            await self.backend.cancel_collection(payload["team"], payload["collection_id"], by=payload.get("user", ""))
         except BackendProblem as error:
             await self.slack.respond(payload["response_url"], str(error))
 
@@ -148,10 +148,14 @@ def request_of(text: str, asked: Asked) -> CollectionRequest:
         limit=command.limit,
         team=asked.team,
         visibility=stated_visibility(command, asked.channel, asked.user),
-        metadata={"tags": list(command.tags)} if command.tags else {},
+        metadata=command.metadata,
         refresh_days=command.refresh_days,
         by=asked.user,
     )
+
+
+def _named(request: CollectionRequest) -> str:
+    return blocks.linked(request.url or "", "")
 
 
 def is_over(collection: Collection) -> bool:
@@ -185,14 +189,19 @@ def collection_text(collection: Collection) -> str:
             return f"{'⏳' if _under_way(collection) else '✅'} {' · '.join(parts)}{stopped}"
 
 
+def failed_documents(collection: Collection) -> list[str]:
+    """Return a line for each of the first documents that failed, with the reason."""
+    return [
+        f"• {blocks.linked(one.url or one.document_id, '')}: {blocks.escaped(shortened(one.reason, 150))}"
+        for one in collection.failures[:SHOWN_FAILURES]
+    ]
+
+
 def collection_blocks(collection: Collection, user: str) -> list[Block]:
     """Return the message: what it is, how far, what failed and why, and the button that ends it."""
     name = NAMES.get(collection.kind or "", "Site")
     shown = [blocks.section(f"*{name}* {blocks.linked(collection.url, '')}\n{collection_text(collection)}")]
-    failures = [
-        f"• {blocks.linked(one.url or one.document_id, '')}: {blocks.escaped(shortened(one.reason, 150))}"
-        for one in collection.failures[:SHOWN_FAILURES]
-    ]
+    failures = failed_documents(collection)
     if failures:
         shown.append(blocks.section("*Failed*\n" + "\n".join(failures)))
     if not is_over(collection) and collection.status != "cancelled":

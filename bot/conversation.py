@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from loguru import logger
@@ -14,36 +14,35 @@ from backend.schema import (
     LIMITS,
     MAX_QUESTION,
     Audience,
-    Citation,
     CitationsEvent,
     DeltaEvent,
     DoneEvent,
     FailedEvent,
     HistoryTurn,
-    Passage,
     PassagesEvent,
     Problem,
     QueryEvent,
     QueryRequest,
     QueryStreamEvent,
     StatusEvent,
-    Understood,
 )
 from bot import blocks
+from bot.channels import Channels, usable_prompt
 from bot.client import Backend, BackendProblem, BackendUnavailable
 from bot.directory import Directory
 from bot.experts import Experts
 from bot.offers import offered
 from bot.pace import Pace
-from bot.pages import Pages
 from bot.readers import Readers
-from bot.rungs import POSTED_PAGE, Place, remove_last
+from bot.rungs import remove_last
 from bot.running import Running, Stop, until
 from bot.slack import Block, Slack, SlackRefused
 from bot.steps import Steps
 from bot.store import Answer, PostedMessages, Store
 from bot.stream import Reply
-from bot.thread import Turn, history_of, position, question_text
+from bot.telemetry import Outcome, ReplyFigures, Telemetry
+from bot.thread import Turn, asked_at, history_of, position, question_text
+from bot.wording import Run, abstained, down, failed, outcome_of, place_of, private_message, sentence, understood
 
 EMPTY = "Ask me something about the documents, for example: _what is our policy on parental leave?_"
 TOO_LONG = (
@@ -51,18 +50,6 @@ TOO_LONG = (
     "with `/ingest` and then asked about."
 )
 SLOW = "That took too long, so I stopped. Please ask again, perhaps more narrowly."
-
-
-@dataclass(slots=True)
-class Run:
-    """What the backend has told of a run so far."""
-
-    question: str = ""
-    understood: Understood | None = None
-    passages: tuple[Passage, ...] = ()
-    citations: tuple[Citation, ...] = ()
-    done: DoneEvent | None = None
-    problem: Problem | None = None
 
 
 class Writer(Protocol):
@@ -98,7 +85,9 @@ class Conversation:
     bot_user: str
     readers: Readers
     experts: Experts
+    channels: Channels
     timeout: float
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     async def answer(self, turn: Turn) -> None:
         """Bring one turn to its outcome: an answer, an abstention, or a plain sentence. Repeatable.
@@ -114,12 +103,14 @@ class Conversation:
         posted = await self._posted(turn)
         if refused := await self._refusal(turn):
             await self._refuse(turn, refused, posted)
+            self._count(turn, "refused")
             return
         if turn.place == "channel":
             await self.store.join_thread(turn.team, turn.channel, turn.thread_ts)
         question = question_text(turn.text, self.bot_user)
         if not question or len(question) > MAX_QUESTION:
             await self.say(turn, TOO_LONG if question else EMPTY, posted)
+            self._count(turn, "explained")
             return
         try:
             request = await self._request(turn, question)
@@ -129,6 +120,7 @@ class Conversation:
                 await self._answer(turn, request, posted, stop)
         except BackendProblem as error:
             await self._decline(turn, error.problem, posted)
+            self._count(turn, "declined")
 
     async def say(self, turn: Turn, text: str, posted: PostedMessages | None = None) -> None:
         """Make a plain message the turn's outcome, in place of whatever was shown of it."""
@@ -136,7 +128,7 @@ class Conversation:
             await self._whisper(turn, text)
             return
         posted = posted or await self.store.posted(turn.key)
-        async with Reply(self.slack, place_of(turn), posted, self.pace) as reply:
+        async with Reply(self.slack, place_of(turn), posted, self.pace, watch=self._figures(turn)) as reply:
             await reply.replace(text)
         await self._remember(turn, posted, run_id="")
 
@@ -146,10 +138,12 @@ class Conversation:
         try:
             if posted.ts:
                 await self.slack.stop_stream(turn.channel, posted.ts[-1], blocks=blocks.stopped_blocks())
+                self._count(turn, "stopped")
                 return
         except SlackRefused as error:
             logger.bind(code=error.code).info("nothing streams that could be stopped")
         await self.say(turn, "_Stopped._", posted)
+        self._count(turn, "stopped")
 
     async def take_back(self, turn: Turn) -> None:
         """Delete whatever a turn has posted."""
@@ -189,7 +183,7 @@ class Conversation:
         await self._whisper(turn, words)
 
     async def _refusal(self, turn: Turn) -> str | None:
-        return await self.readers.refusal(turn)
+        return await self.readers.refusal(turn) or await self.channels.refusal(turn)
 
     async def _whisper(self, turn: Turn, text: str, below: Sequence[Block] = ()) -> None:
         if turn.place == "ephemeral":
@@ -211,14 +205,16 @@ class Conversation:
         logger.bind(turn=turn.label, type=problem.type).info("turn declined")
 
     async def _request(self, turn: Turn, question: str) -> QueryRequest:
-        audience, history, person = await asyncio.gather(
-            self.audience(turn), self._history(turn), self.directory.person(turn.user)
+        audience, history, person, settled = await asyncio.gather(
+            self.audience(turn), self._history(turn), self.directory.person(turn.user), self.channels.of(turn.channel)
         )
         return QueryRequest(
             question=question,
             team=turn.team,
             audience=audience,
             history=history,
+            filter=settled.filter,
+            prompt=await usable_prompt(settled, self.backend),
             stream=True,
             understand=turn.reading == "full",
             time_zone=person.time_zone if person else None,
@@ -242,7 +238,9 @@ class Conversation:
 
     async def _answer(self, turn: Turn, request: QueryRequest, posted: PostedMessages, stop: Stop) -> None:
         before = len(posted.ts)
-        async with Reply(self.slack, place_of(turn), posted, self.pace, stopped=stop.pressed) as reply:
+        async with Reply(
+            self.slack, place_of(turn), posted, self.pace, stopped=stop.pressed, watch=self._figures(turn)
+        ) as reply:
             try:
                 run = await self._consume(request, reply, stop.pressed)
             except BackendUnavailable:
@@ -252,6 +250,7 @@ class Conversation:
             if stop.superseded:
                 return
             await self._conclude(turn, run, reply)
+            self._count(turn, outcome_of(run))
         await self._remember(turn, posted, run_id=run.done.run_id if run.done else "")
 
     async def _consume(self, request: QueryRequest, reply: Writer, stop: asyncio.Event) -> Run:
@@ -336,69 +335,17 @@ class Conversation:
             raise
         text, shown = private_message(turn, run, reply.text)
         await self._whisper(turn, text, [*shown, *(await self._offered(turn, run, run.done) if run.done else [])])
+        self._count(turn, outcome_of(run))
+        if run.done and run.done.run_id:
+            await self.store.put_answer(Answer(turn.team, turn.channel, turn.ts, "", run.done.run_id, turn.user))
+
+    def _figures(self, turn: Turn) -> ReplyFigures:
+        return ReplyFigures(self.telemetry, asked_at(turn))
+
+    def _count(self, turn: Turn, outcome: Outcome) -> None:
+        self.telemetry.turn(outcome, asked_at(turn))
 
     async def _remember(self, turn: Turn, posted: PostedMessages, *, run_id: str) -> None:
         """Open the run's messages to reactions."""
         for ts in posted.ts:
             await self.store.put_answer(Answer(turn.team, turn.channel, ts, turn.thread_ts, run_id, turn.user))
-
-
-# --------------------------------------------------------------------------------------------- decisions and wording
-
-
-def place_of(turn: Turn) -> Place:
-    """Return where the reply goes. Streams name their reader, by the reader's own team, except in direct messages."""
-    if turn.place == "direct":
-        return Place(turn.channel, turn.thread_ts)
-    return Place(turn.channel, turn.thread_ts, team=turn.user_team or turn.team, user=turn.user)
-
-
-def failed(problem: Problem) -> Problem:
-    """Return a problem that is the outcome; raise BackendUnavailable for one that another attempt may not meet."""
-    if problem.status in {429, 502, 503, 504}:
-        raise BackendUnavailable(problem.title)
-    return problem
-
-
-def sentence(problem: Problem, turn: Turn) -> str:
-    """Return a problem in words for a person, with what to quote when they ask for help."""
-    if problem.status in {401, 403}:
-        words = "The document service refused my key. Someone needs to check `FOOTNOTE_API_KEY`."
-    else:
-        words = problem.detail or problem.title
-    return f"{words} (run `{problem.run_id or turn.label}`)"
-
-
-def down(turn: Turn) -> str:
-    return f"I can't reach my document service; I'll answer here as soon as it is back (turn `{turn.label}`)."
-
-
-def understood(turn: Turn, run: Run) -> list[Block]:
-    """Return what is shown of how the question was understood."""
-    if run.understood is None:
-        return []
-    return blocks.filter_blocks(
-        run.understood.described, run.understood.notices, turn.asked_ts or turn.ts, run.question
-    )
-
-
-def abstained(turn: Turn) -> str:
-    return blocks.ABSTAINED if turn.place == "channel" else blocks.ABSTAINED_PRIVATELY
-
-
-def private_message(turn: Turn, run: Run, text: str) -> tuple[str, list[Block]]:
-    """Return the one message that a private answer is: its text and its blocks."""
-    if run.problem is not None or run.done is None:
-        return (sentence(run.problem, turn) if run.problem else "Stopped."), []
-    if not run.done.run_id:
-        return text, [blocks.markdown(text)]
-    if run.done.outcome == "answered":
-        below = blocks.plainer(blocks.answer_blocks(run.citations, run.done.metadata, run.done.run_id))
-    else:
-        text = text or abstained(turn)
-        below = blocks.abstention_blocks(run.passages, run.done.run_id, text)
-    pages = Pages(POSTED_PAGE)
-    pages.add(text)
-    cut = [blocks.context("The rest did not fit here; ask in a direct message to see all of it.")]
-    shown = [blocks.markdown(pages.pages[0]), *(cut if len(pages.pages) > 1 else [])]
-    return blocks.fallback(text), [*shown, *understood(turn, run), *below]

@@ -1,4 +1,4 @@
-"""`/docs` and the App Home: what documents there are, looked through, refreshed and removed."""
+"""`/docs`: what documents there are, looked through, refreshed and removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from bot.audience import may_read
 from bot.client import Backend, BackendProblem, BackendUnavailable
 from bot.commands import CommandError, DocsCommand, read_docs
 from bot.durable import Payload
-from bot.home import home_blocks
 from bot.quotes import shortened
 from bot.readers import Readers
 from bot.slack import Block, Slack
@@ -65,30 +64,6 @@ def _asker(team: str, user: str, channel: str = "") -> Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class HomeJob:
-    """One visit to the App Home."""
-
-    shelf: Shelf
-    slack: Slack
-    name: str = "home"
-
-    async def attempt(self, payload: Payload) -> None:
-        user = payload["user"]
-        documents: list[Document] | None
-        try:
-            documents = await self.shelf.home(payload["team"], user)
-        except (BackendUnavailable, BackendProblem):
-            documents = None
-        await self.slack.publish_home(user, home_blocks(documents))
-
-    async def give_up(self, payload: Payload) -> None:
-        logger.bind(job=self.name, user=payload["user"]).warning("home not shown")
-
-    async def fail(self, payload: Payload) -> None:
-        logger.bind(job=self.name, user=payload["user"]).warning("home not shown")
-
-
-@dataclass(frozen=True, slots=True)
 class Shelf:
     """`/docs`: what the asker may read, listed, searched, refreshed, removed. Answers are for the asker alone."""
 
@@ -114,6 +89,10 @@ class Shelf:
         """Return the newest documents that the audience may read."""
         found = await self.backend.documents(team, text=text, limit=SCANNED)
         return [document for document in found.documents if _may_read(document, audience)]
+
+    async def refusal(self, team: str, user: str) -> str | None:
+        """Return why a person gets no answers even where only they read them, None if they do."""
+        return await self.readers.refusal(_asker(team, user))
 
     async def home(self, team: str, user: str) -> list[Document]:
         """Return the newest documents that a person may read; none for those whom we do not answer."""
@@ -148,16 +127,16 @@ class Shelf:
             return "Only members of this workspace can change documents.", []
         title = blocks.escaped(shortened(document.title or document.document_id, 100))
         if verb == "remove":
-            await self._remove(turn.team, document_id)
+            await self._remove(turn.team, document_id, by=turn.user)
             return f"Removed *{title}*. No answer uses it any more.", []
-        await self.backend.refresh(turn.team, document_id)
+        await self.backend.refresh(turn.team, document_id, by=turn.user)
         return f"Refreshing *{title}*; `/docs list` shows when it is ready.", []
 
-    async def _remove(self, team: str, document_id: str) -> None:
+    async def _remove(self, team: str, document_id: str, *, by: str) -> None:
         """Remove a document; if it is a thread, forget that first, so that no edit of it brings the document back."""
         thread = await self.store.drop_thread(document_id)
         try:
-            await self.backend.remove(team, document_id)
+            await self.backend.remove(team, document_id, by=by)
         except BackendUnavailable:
             if thread is not None:
                 await self.store.put_thread(thread)

@@ -1,4 +1,4 @@
-"""The bot's own HTTP: Slack's signed requests, the pages that install us, and how we are."""
+"""The bot's own HTTP: Slack's signed requests, the pages that install us, and how we are, in figures too."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from loguru import logger
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 
+from bot.status import Check
 from bot.teams import Teams
+from bot.telemetry import CONTENT_TYPE, Telemetry
 
 EVENTS_PATH = "/slack/events"
 REPLAY_SECONDS = 600
 """Twice Slack's own window of five minutes, to either side of which Bolt refuses a request."""
 MAX_BODY = 4 * 1024 * 1024
 
-Check = Callable[[], Awaitable[bool]]
+Look = Callable[[Telemetry], Awaitable[None]]
+"""Brings figures up to date that are read when Prometheus asks."""
+
+
+async def nothing_to_see(_telemetry: Telemetry) -> None:
+    """Without Socket Mode there are no connections to look at."""
 
 
 @dataclass(slots=True)
@@ -47,12 +54,15 @@ class Doors:
     checks: Mapping[str, Check]
     flow: AsyncOAuthFlow | None = None
     signed: bool = False
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    look: Look = nothing_to_see
     replays: Replays = field(default_factory=Replays)
     began: float = field(default_factory=time.monotonic)
 
     def web_app(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes([web.get("/health", self.health), web.get("/health/ready", self.ready)])
+        app.add_routes([web.get("/metrics", self.metrics)])
         if self.signed:
             app.add_routes([web.post(EVENTS_PATH, self.events)])
         if self.flow is not None:
@@ -93,3 +103,9 @@ class Doors:
         found = {name: await check() for name, check in self.checks.items()}
         ready = all(found.values())
         return web.json_response({"ready": ready, "checks": found}, status=200 if ready else 503)
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Figures for Prometheus, of this process."""
+        await self.look(self.telemetry)
+        body = self.telemetry.render(len(self.teams.open))
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,8 +20,10 @@ from typing import Literal, Protocol, TypeAlias
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 from loguru import logger
 
+from backend.tracing import TRACEPARENT, Span, carried, span
 from bot.client import BackendUnavailable
 from bot.slack import SlackUnavailable
+from bot.telemetry import Telemetry
 
 Payload: TypeAlias = dict[str, str]
 State: TypeAlias = Literal["done", "waiting", "failed"]
@@ -35,6 +38,10 @@ DELAYS: tuple[float, ...] = (1, 2, 4, *([6] * 50), *([15] * 220))
 REMEMBERED = timedelta(days=3)
 """How long a job that has ended is kept: longer than Slack redelivers, no longer than a question's words need to lie
 about."""
+
+
+_RECORDED: ContextVar[bool] = ContextVar("footnote_job_recorded", default=False)
+"""Whether the job under way was recorded by this process: what is recovered begins in a context of its own."""
 
 
 class Job(Protocol):
@@ -58,6 +65,7 @@ class Work:
 
     tasks: set[asyncio.Task[object]]
     busy: set[asyncio.Task[object]]
+    telemetry: Telemetry
 
     @contextmanager
     def counted(self, among: set[asyncio.Task[object]]) -> Iterator[None]:
@@ -79,8 +87,8 @@ class Durable:
 
     async def record(self, name: str, key: str, payload: Payload) -> None:
         """Return once the job is on disk; it starts at once. A key that is known already changes nothing."""
-        with SetWorkflowID(key):
-            await DBOS.start_workflow_async(self._workflows[name], payload)  # type: ignore[arg-type]
+        with SetWorkflowID(key), _recording():
+            await DBOS.start_workflow_async(self._workflows[name], payload | carried())  # type: ignore[arg-type]
 
     def knows(self, name: str) -> bool:
         """Whether there is such a job."""
@@ -98,6 +106,15 @@ class Durable:
             await asyncio.wait(left_over, timeout=5)
 
 
+@contextmanager
+def _recording() -> Iterator[None]:
+    token = _RECORDED.set(True)
+    try:
+        yield
+    finally:
+        _RECORDED.reset(token)
+
+
 @asynccontextmanager
 async def open_durable(
     path: Path,
@@ -107,6 +124,7 @@ async def open_durable(
     delays: Sequence[float] = DELAYS,
     remembered: timedelta = REMEMBERED,
     version: str = VERSION,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Durable]:
     """Launch DBOS in the running loop with these jobs, resume what was left, and close it all in the end.
 
@@ -114,7 +132,9 @@ async def open_durable(
 
     DBOS is one per process. It gets its own thread to be taken down in: its shutdown joins threads of its own.
     """
-    work = Work(set(), set())
+    work = Work(set(), set(), telemetry or Telemetry())
+    work.telemetry.expect_jobs(job.name for job in jobs)
+    work.telemetry.watch_jobs(lambda: len(work.tasks), lambda: len(work.busy))
     DBOS(config=_config(path, version))
     workflows = {job.name: _workflow(job, work, delays) for job in jobs}
     DBOS.launch()
@@ -174,17 +194,18 @@ def _workflow(job: Job, work: Work, delays: Sequence[float]) -> Callable[[Payloa
 
     @DBOS.step(name=f"{job.name}.attempt")
     async def attempt(payload: Payload) -> State:
-        with work.counted(work.busy):
+        with work.counted(work.busy), _spanned(job, "attempt", payload):
             return await _attempt(job, payload)
 
     @DBOS.step(name=f"{job.name}.last_words")
     async def last_words(payload: Payload, state: State) -> State:
-        with work.counted(work.busy):
+        with work.counted(work.busy), _spanned(job, "last words", payload):
             return await _tried(job, (job.fail if state == "failed" else job.give_up)(payload))
 
     @DBOS.workflow(name=job.name)
     async def workflow(payload: Payload) -> None:
         with work.counted(work.tasks):
+            work.telemetry.job(job.name, "recorded" if _RECORDED.get() else "recovered")
             state: State = "waiting"
             for delay in delays:
                 if (state := await attempt(payload)) != "waiting":
@@ -199,6 +220,11 @@ def _workflow(job: Job, work: Work, delays: Sequence[float]) -> Callable[[Payloa
                 await DBOS.sleep_async(delay)
 
     return workflow
+
+
+def _spanned(job: Job, what: str, payload: Payload) -> AbstractContextManager[Span]:
+    """Return a span that is part of what recorded the job, perhaps in an earlier process."""
+    return span(f"{job.name} {what}", kind="consumer", parent=payload.get(TRACEPARENT, ""))
 
 
 async def _attempt(job: Job, payload: Payload) -> State:

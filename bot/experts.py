@@ -14,6 +14,7 @@ from loguru import logger
 from backend.schema import Audience, Citation, Passage
 from bot import blocks
 from bot.audience import may_read
+from bot.channels import Channels
 from bot.client import Backend, BackendProblem, Trace
 from bot.directory import Directory
 from bot.durable import Payload
@@ -33,12 +34,14 @@ UNREACHED = "I couldn't reach {expert}: Slack says `{code}`. Whoever runs me can
 
 @dataclass(frozen=True, slots=True)
 class Experts:
-    """Whom to ask where the documents do not answer: the id of a user or a channel, "" is nobody."""
+    """Whom to ask where the documents do not answer: the id of a user or a channel, "" is nobody. A channel's own
+    expert comes before the `default`."""
 
+    channels: Channels
     default: str = ""
 
-    async def of(self, channel: str) -> str | None:  # noqa: ARG002 - channels may come to have experts of their own
-        return self.default or None
+    async def of(self, channel: str) -> str | None:
+        return (await self.channels.of(channel)).expert or self.default or None
 
 
 class Asking(msgspec.Struct, frozen=True):

@@ -8,8 +8,9 @@ from tempfile import TemporaryFile
 
 import msgspec
 
-from backend.schema import IngestReply, IngestRequest, MetadataValue
+from backend.schema import CollectionRequest, IngestReply, IngestRequest
 from bot import blocks
+from bot.archives import archive_request, follow_archive
 from bot.audience import refusal_to_ingest
 from bot.client import Backend
 from bot.commands import (
@@ -26,7 +27,7 @@ from bot.durable import Payload
 from bot.files import MAX_FILE, SharedFile, is_archive, read_files, write_files
 from bot.progress import Asked, Progress, end_in_words, follow, follow_all
 from bot.slack import Slack, SlackRefused
-from bot.store import Store
+from bot.store import PostedMessages, Store
 from bot.thread import Turn
 from bot.wish import links_in
 
@@ -34,7 +35,6 @@ FILE_PROBLEMS = {
     "not_on_slack": "That file is not kept in Slack. Give me its address instead.",
     "too_large": f"The file is larger than {MAX_FILE // 1_000_000} MB, which is the most that I take.",
     "missing_scope": "Slack does not let me read files here. Someone needs to add the `files:read` scope to the app.",
-    "archive": "That is an archive. Share its documents one by one, or give me its address: `/ingest zip URL`.",
     "file_not_found": "Slack no longer has that file.",
 }
 NOTHING_TO_ADD = (
@@ -115,24 +115,31 @@ class IngestJob:
     async def _bring_in(self, wanted: Wanted, asked: Asked) -> None:
         labels = {url: blocks.linked(url, "") for url in wanted.urls}
         labels |= {file.id: blocks.linked(file.name, "") for file in wanted.files}
-        progress = Progress(self.slack, await self.store.posted(asked.key), asked, labels)
+        posted = await self.store.posted(asked.key)
+        progress = Progress(self.slack, posted, asked, labels)
         await progress.begin(private=wanted.command.visibility == "private")
         links = [self._follow_link(url, wanted.command, asked, progress) for url in wanted.urls]
-        files = [self._follow_file(file, wanted.command, asked, progress) for file in wanted.files]
+        files = [self._follow_file(file, wanted.command, asked, progress, posted) for file in wanted.files]
         await follow_all(progress, [*links, *files])
 
     async def _follow_link(self, url: str, command: IngestCommand, asked: Asked, progress: Progress) -> None:
-        request = request_of(command, asked, stated_visibility(command, asked.channel, asked.user), url=url)
+        visibility = stated_visibility(command, asked.channel, asked.user)
+        request = request_of(command, asked, visibility, url=url, title=command.title or None)
         await follow(self.backend, asked.team, url, lambda: self.backend.ingest(request), progress)
 
-    async def _follow_file(self, file: SharedFile, command: IngestCommand, asked: Asked, progress: Progress) -> None:
-        if is_archive(file):
-            await progress.fail(file.id, FILE_PROBLEMS["archive"])
-            return
+    async def _follow_file(
+        self, file: SharedFile, command: IngestCommand, asked: Asked, progress: Progress, posted: PostedMessages
+    ) -> None:
         visibility = shared_visibility(command, asked.channel, asked.user)
-        request = request_of(command, asked, visibility, title=file.stated_title or None)
+        request = request_of(command, asked, visibility, title=command.title or file.stated_title or None)
+        archive = archive_request(command, asked)
         try:
-            await follow(self.backend, asked.team, file.id, lambda: self._hand_over(file, request), progress)
+            if is_archive(file):
+                await follow_archive(
+                    self.backend, asked, file, lambda: self._hand_over_archive(file, archive), progress, posted
+                )
+            else:
+                await follow(self.backend, asked.team, file.id, lambda: self._hand_over(file, request), progress)
         except SlackRefused as error:
             reason = FILE_PROBLEMS.get(error.code, f"Slack does not give me that file ({error.code}).")
             await progress.fail(file.id, reason)
@@ -142,6 +149,12 @@ class IngestJob:
         with TemporaryFile() as content:
             await self.slack.download(file, content, limit=MAX_FILE)
             return await self.backend.ingest_file(request, content, name=file.name, mimetype=file.mimetype)
+
+    async def _hand_over_archive(self, file: SharedFile, request: CollectionRequest) -> str:
+        with TemporaryFile() as content:
+            await self.slack.download(file, content, limit=MAX_FILE)
+            reply = await self.backend.collect_file(request, content, name=file.name, mimetype=file.mimetype)
+            return reply.collection_id
 
     async def give_up(self, payload: Payload) -> None:
         await self._end(payload, "My document service was away for too long. Please try again.")
@@ -157,7 +170,7 @@ def request_of(
     command: IngestCommand, asked: Asked, visibility: str, *, url: str | None = None, title: str | None = None
 ) -> IngestRequest:
     """Return one document as the backend takes it; a refresh is for what has an address."""
-    metadata: dict[str, MetadataValue | None] = {"tags": list(command.tags)} if command.tags else {}
+    metadata = command.metadata
     return IngestRequest(
         url=url,
         title=title,

@@ -18,6 +18,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.teams import Teams
+from bot.telemetry import Telemetry
 
 CONNECTIONS = 2
 """Slack takes up to ten of an app, and sends each event to one of them."""
@@ -65,6 +66,15 @@ class Links:
     async def hearing(self) -> int:
         """Return how many connections work."""
         return sum([await link.hears() for link in self.links])
+
+    def queued(self) -> int:
+        """Return how many events were received and not yet looked at."""
+        return sum(link.handler.client.message_queue.qsize() for link in self.links)
+
+    async def figures(self, telemetry: Telemetry) -> None:
+        """Tell how the connections do."""
+        up, wanted = await self.hearing(), self.connections
+        telemetry.sockets(up=up, wanted=wanted, rebuilt=self.rebuilt, queued=self.queued())
 
     async def is_hearing(self) -> bool:
         return await self.hearing() > 0

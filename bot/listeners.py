@@ -16,14 +16,14 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.blocks import ASK_PLAINLY
 from bot.collection_jobs import CANCEL
-from bot.commands import CommandError, ingest_job, read_ingest
+from bot.commands import ingest_job
 from bot.durable import Durable, Payload
 from bot.edits import deleted_turn, edited_turn
 from bot.files import files_of
 from bot.ingest import payload_of_wish
 from bot.listeners_expert import ExpertListeners
 from bot.missed import Missed
-from bot.quiet import BUSY, TOLD, Quiet
+from bot.quiet import TOLD, Quiet
 from bot.store import Store
 from bot.thread import Turn, is_for_others, is_human, mentions, position, turn_of_button, turn_of_command, turn_of_event
 from bot.thread_document import ThreadChange, change_of
@@ -60,7 +60,6 @@ class Listeners:
         app.event("agent_session_stopped")(self.session_stopped)
         app.shortcut(INGEST_THREAD)(self.ingest_thread)
         app.command("/ask")(self.ask)
-        app.command("/ingest")(self.ingest)
         app.command("/docs")(self.docs)
         app.action(ASK_PLAINLY)(self.ask_plainly)
         app.action(re.compile("^document_(remove|refresh)$"))(self.document_button)
@@ -98,17 +97,20 @@ class Listeners:
         await self.durable.record(ingest_job(wish), payload["key"], payload)
 
     async def _is_for_us(self, event: Body) -> bool:
-        """Whether a message without a mention asks us: in a direct message always, else as a reply in our thread."""
+        """Whether a message without a mention asks us: in a direct message always, else as a reply in our thread, or as
+        a question where the channel wants such answered."""
         if event.get("channel_type") == "im":
             return True
         thread_ts, text = event.get("thread_ts"), str(event.get("text") or "")
-        if not thread_ts or is_for_others(text, self.bot_user):
+        if not thread_ts:
+            return await self.quiet.takes(event)
+        if is_for_others(text, self.bot_user):
             return False
         if not await self.store.is_ours(self.team, str(event["channel"]), str(thread_ts)):
             return False
         answered = await self.quiet.answers(self.team, str(event["channel"]), str(thread_ts))
-        if not answered and await self.quiet.is_missed(event, self.team):
-            await self._tell(event, f"busy:{event['channel']}:{thread_ts}", BUSY)
+        if not answered and (words := await self.quiet.missed(event, self.team)):
+            await self._tell(event, f"busy:{event['channel']}:{thread_ts}", words)
         return answered
 
     async def _sets_mode(self, event: Body) -> bool:
@@ -154,17 +156,6 @@ class Listeners:
         logger.bind(answers=stopped).info("stop pressed")
 
     # ---------------------------------------------------------------------------------------------------- documents
-
-    async def ingest(self, ack: Ack, command: Mapping[str, str]) -> None:
-        try:
-            read_ingest(command.get("text", ""))
-        except CommandError as error:
-            await ack(response_type="ephemeral", text=str(error))
-            return
-        key = f"ingest:{command['trigger_id']}"
-        payload = self._command_payload(command) | {"key": key}
-        await self.durable.record(ingest_job(payload["text"]), key, payload)
-        await ack()
 
     async def ingest_thread(self, ack: Ack, body: Body) -> None:
         message = body["message"]
@@ -213,6 +204,7 @@ class Listeners:
         payload = {
             "team": self.team,
             "collection_id": str(action["value"]),
+            "user": str(body["user"]["id"]),
             "response_url": str(body["response_url"]),
         }
         await self.durable.record("collection-cancel", f"cancel:{body['trigger_id']}", payload)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,12 @@ PEOPLE = ("team_join", "user_change")
 
 @dataclass(frozen=True, slots=True)
 class AudienceListeners:
+    """`left` is called, where it is given, after somebody has left a channel; `moved` after a channel got another id,
+    with the old one and the new one."""
+
     directory: Directory
+    left: Callable[[Body], Awaitable[None]] | None = None
+    moved: Callable[[str, str], Awaitable[None]] | None = None
 
     def register(self, app: AsyncApp) -> None:
         """Tell Bolt, before those who take every event, which ones change who reads what."""
@@ -33,11 +38,15 @@ class AudienceListeners:
 
     async def member(self, event: Body) -> None:
         self.directory.forget_membership(str(event["user"]), str(event["channel"]))
+        if self.left is not None and event["type"] == "member_left_channel":
+            await self.left(event)
 
     async def channel(self, event: Body) -> None:
         for name in ("channel", "old_channel_id", "new_channel_id"):
             if event.get(name):
                 self.directory.forget_channel(_id(event[name]))
+        if self.moved is not None and event.get("type") == "channel_id_changed":
+            await self.moved(str(event["old_channel_id"]), str(event["new_channel_id"]))
 
     async def person(self, event: Body) -> None:
         self.directory.forget_person(_id(event["user"]))

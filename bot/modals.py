@@ -51,17 +51,18 @@ class Kept(msgspec.Struct, frozen=True):
 def why_view(about: About) -> Block:
     """Return the form that asks what was wrong with an answer."""
     fields = [
-        _input("wrong", "What was wrong?", multiline=True, limit=MAX_WHY),
-        _input("right", "The right answer, if you know it", multiline=True, limit=MAX_WHY, optional=True),
+        input_of("wrong", "What was wrong?", multiline=True, limit=MAX_WHY),
+        input_of("right", "The right answer, if you know it", multiline=True, limit=MAX_WHY, optional=True),
     ]
-    return _modal(WHY, "About this answer", "Send", fields, about)
+    return modal(WHY, "About this answer", "Send", fields, about)
 
 
-def ask_view() -> Block:
-    """Return the form that asks a question."""
+def ask_view(question: str = "") -> Block:
+    """Return the form that asks a question, with these words in it to begin with."""
     hint = "The answer comes as a direct message that only you read."
     limit = min(MAX_QUESTION, 3_000)
-    return _modal(ASK, "Ask the docs", "Ask", [_input("question", "Question", hint, multiline=True, limit=limit)])
+    field = input_of("question", "Question", hint, value=question[:limit], multiline=True, limit=limit)
+    return modal(ASK, "Ask the docs", "Ask", [field])
 
 
 def share_view(question: str) -> Block:
@@ -71,48 +72,50 @@ def share_view(question: str) -> Block:
     hint = "The answer there uses only what everybody in that channel may read."
     fields = [
         {"type": "input", "block_id": "channel", "label": {"type": "plain_text", "text": "Channel"}, "element": picker},
-        _input("question", "Question", hint, value=question, multiline=True, limit=3_000),
+        input_of("question", "Question", hint, value=question, multiline=True, limit=3_000),
     ]
-    return _modal(SHARE, "Share to channel", "Ask there", fields)
+    return modal(SHARE, "Share to channel", "Ask there", fields)
 
 
 def keep_view(kept: Kept, title: str, text: str, readers: str) -> Block:
     """Return the review of an expert's answer; `readers` says who will be answered from the document."""
     fields = [
-        _input("title", "Title", value=title[:150], limit=150),
-        _input("text", "Text", readers, value=text[:MAX_KEPT], multiline=True, limit=MAX_KEPT),
+        input_of("title", "Title", value=title[:150], limit=150),
+        input_of("text", "Text", readers, value=text[:MAX_KEPT], multiline=True, limit=MAX_KEPT),
     ]
-    return _modal(KEEP, "Keep this answer", "Save", fields, kept)
+    return modal(KEEP, "Keep this answer", "Save", fields, kept)
 
 
 def read_why(view: View) -> tuple[About, str]:
     """Return what a submitted form is about and its two fields as one comment."""
-    wrong, right = _value(view, "wrong"), _value(view, "right")
+    wrong, right = value_of(view, "wrong"), value_of(view, "right")
     comment = "\n\n".join([*([wrong] if wrong else []), *([f"The right answer: {right}"] if right else [])])
     return msgspec.json.decode(view["private_metadata"], type=About), comment
 
 
 def read_question(view: View) -> str:
-    return _value(view, "question")
+    return value_of(view, "question")
 
 
 def read_share(view: View) -> tuple[str, str]:
     """Return the channel that was chosen, "" if none was, and the question."""
     state = view["state"]["values"].get("channel", {}).get("channel", {})
-    return str(state.get("selected_conversation") or ""), _value(view, "question")
+    return str(state.get("selected_conversation") or ""), value_of(view, "question")
 
 
 def read_kept(view: View) -> tuple[Kept, str, str]:
     """Return which message was reviewed, and the title and text that it shall have."""
-    return msgspec.json.decode(view["private_metadata"], type=Kept), _value(view, "title"), _value(view, "text")
+    return msgspec.json.decode(view["private_metadata"], type=Kept), value_of(view, "title"), value_of(view, "text")
 
 
-def _value(view: View, name: str) -> str:
+def value_of(view: View, name: str) -> str:
+    """Return what was written into a text input, "" for nothing."""
     state = view["state"]["values"].get(name, {}).get(name, {})
     return str(state.get("value") or "").strip()
 
 
-def _modal(callback: str, title: str, submit: str, fields: list[Block], about: msgspec.Struct | None = None) -> Block:
+def modal(callback: str, title: str, submit: str, fields: list[Block], about: msgspec.Struct | None = None) -> Block:
+    """Return a form; `about` travels with it. Each field's block id is its name."""
     return {
         "type": "modal",
         "callback_id": callback,
@@ -124,7 +127,7 @@ def _modal(callback: str, title: str, submit: str, fields: list[Block], about: m
     }
 
 
-def _input(
+def input_of(
     name: str,
     label: str,
     hint: str = "",
@@ -134,6 +137,7 @@ def _input(
     multiline: bool = False,
     optional: bool = False,
 ) -> Block:
+    """Return a text input whose block and action are both called `name`."""
     element: Block = {"type": "plain_text_input", "action_id": name, "multiline": multiline, "max_length": limit}
     element |= {"initial_value": value} if value else {}
     field: Block = {"type": "input", "block_id": name, "optional": optional, "element": element}

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from bot import blocks
+from bot.channels import Channels
 from bot.durable import Payload
 from bot.quotes import shortened
 from bot.readers import Readers
@@ -60,12 +61,14 @@ class OpeningJob:
     slack: Slack
     store: Store
     readers: Readers
+    channels: Channels
     turns: TurnJob
     name: str = "opening"
 
     async def attempt(self, payload: Payload) -> None:
         opening = msgspec.convert(payload, Opening)
-        if refused := await self.readers.refusal(opening.turn(opening.channel, "")):
+        turn = opening.turn(opening.channel, "")
+        if refused := await self.readers.refusal(turn) or await self.channels.refusal(turn):
             await self._tell(opening, refused)
             return
         try:

@@ -24,7 +24,8 @@ PENDING = {"queued", "processing"}
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Who wants something ingested, where and how. `thread_ts` is "" and `response_url` set after a command."""
+    """Who wants something ingested, where and how. `thread_ts` is "" and `response_url` set after a command.
+    `channel` is a user's id where it was asked in none: that posts to their direct messages."""
 
     key: str
     team: str
@@ -39,7 +40,8 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def is_direct(self) -> bool:
-        return self.channel.startswith("D")
+        """Whether only the asker reads along; a person's id stands for their direct messages."""
+        return self.channel.startswith(("D", "U", "W"))
 
     async def whisper(self, slack: Slack, text: str) -> None:
         """Say something to the asker alone."""
@@ -64,6 +66,7 @@ class Progress:
         self._labels = labels
         self._lines = {name: f"{label}\n⏳ queued" for name, label in labels.items()}
         self._pending = set(labels)
+        self._controls: dict[str, list[Block]] = {}
         self._below: list[Block] = []
         self._writing = asyncio.Lock()
 
@@ -90,9 +93,10 @@ class Progress:
         words = blocks.escaped(shortened(reason, 400))
         await self.set(name, f"{self._labels[name]}\n⚠️ failed\n>{words}", pending=False)
 
-    async def set(self, name: str, line: str, *, pending: bool) -> None:
-        if self._lines[name] != line:
-            self._lines[name] = line
+    async def set(self, name: str, line: str, *, pending: bool, below: Sequence[Block] = ()) -> None:
+        """Show a document's line, with the controls `below` it."""
+        if self._lines[name] != line or self._controls.get(name, []) != list(below):
+            self._lines[name], self._controls[name] = line, list(below)
             await self._write(self._text(), self._blocks())
         if not pending:
             self._pending.discard(name)
@@ -100,6 +104,7 @@ class Progress:
     async def set_all_pending(self, words: str) -> None:
         for name in self._pending:
             self._lines[name] = f"{self._labels[name]}\n{words}"
+            self._controls.pop(name, None)
         await self._write(self._text(), self._blocks())
 
     async def waiting(self) -> None:
@@ -123,7 +128,12 @@ class Progress:
 
     def _blocks(self) -> list[Block]:
         asker = blocks.context(f"Added by <@{self._asked.user}>; `/docs` lists and removes documents")
-        return [*(blocks.section(line) for line in self._lines.values()), *self._below, asker]
+        shown = [
+            block
+            for name, line in self._lines.items()
+            for block in (blocks.section(line), *self._controls.get(name, ()))
+        ]
+        return [*shown, *self._below, asker]
 
 
 async def follow_all(progress: Progress, following: Sequence[Awaitable[None]]) -> None:

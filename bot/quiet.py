@@ -9,12 +9,14 @@ from typing import Literal, TypeAlias
 
 from loguru import logger
 
+from bot.channel_settings import AutoAnswer, asks_something
+from bot.channels import Channels
 from bot.directory import Directory
 from bot.durable import Payload
 from bot.records import Mode, Records
 from bot.slack import Slack, SlackRefused, SlackUnavailable
 from bot.store import Store
-from bot.thread import MENTION
+from bot.thread import MENTION, is_for_others, mentions
 
 FollowUps: TypeAlias = Literal["auto", "always", "mentions"]
 """`auto`: answered without a mention, except in busy channels; `mentions`: answered only with one."""
@@ -32,6 +34,10 @@ BUSY = (
     "There are many people in this channel, so here I answer a reply only if it mentions me. Write `follow` in this "
     "thread to have me answer every reply."
 )
+UNMENTIONED = (
+    "In this channel I answer a reply only if it mentions me. Write `follow` in this thread to have me answer every "
+    "reply."
+)
 
 
 def read_mode(text: str, bot_user: str) -> Mode | None:
@@ -47,6 +53,12 @@ def is_answered(follow_ups: FollowUps, mode: Mode | None, *, busy: bool) -> bool
     return follow_ups == "always" or (follow_ups == "auto" and not busy)
 
 
+def follow_ups_of(auto_answer: AutoAnswer, otherwise: FollowUps) -> FollowUps:
+    """Return which replies a channel wants answered, where it says so."""
+    wanted: dict[AutoAnswer, FollowUps] = {"mentions": "mentions", "replies": "always", "questions": "always"}
+    return wanted.get(auto_answer, otherwise)
+
+
 @dataclass(frozen=True, slots=True)
 class Quiet:
     """What of a thread's replies is for us. `busy_from` is how many people make a channel busy."""
@@ -54,6 +66,7 @@ class Quiet:
     records: Records
     store: Store
     directory: Directory
+    channels: Channels
     bot_user: str
     follow_ups: FollowUps = "auto"
     busy_from: int = 50
@@ -64,7 +77,7 @@ class Quiet:
         mode = read_mode(str(event.get("text") or ""), self.bot_user)
         if mode is None or not thread_ts or channel.startswith("D"):
             return None
-        if not await self.store.is_ours(team, channel, thread_ts):
+        if not await self.store.is_ours(team, channel, thread_ts) or (await self.channels.of(channel)).muted:
             return None
         await self.records.put_mode(team, channel, thread_ts, mode)
         logger.bind(mode=mode).info("thread mode set")
@@ -82,17 +95,33 @@ class Quiet:
 
     async def answers(self, team: str, channel: str, thread_ts: str) -> bool:
         """Whether a reply without a mention is answered in this thread."""
+        settled = await self.channels.of(channel)
+        if settled.muted:
+            return False
         mode = await self.records.mode(team, channel, thread_ts)
-        return is_answered(self.follow_ups, mode, busy=mode is None and await self.is_busy(channel))
+        follow_ups = follow_ups_of(settled.auto_answer, self.follow_ups)
+        busy = mode is None and follow_ups == "auto" and await self.is_busy(channel)
+        return is_answered(follow_ups, mode, busy=busy)
 
-    async def is_missed(self, event: Mapping[str, object], team: str) -> bool:
-        """Whether somebody whom we answered in this thread may wonder why we do not answer now."""
+    async def takes(self, event: Mapping[str, object]) -> bool:
+        """Whether a message that begins a thread without mentioning us is answered: a question, where such are."""
+        text = str(event.get("text") or "")
+        if not asks_something(text) or is_for_others(text, self.bot_user) or mentions(text, self.bot_user):
+            return False
+        settled = await self.channels.of(str(event["channel"]))
+        return settled.auto_answer == "questions" and not settled.muted
+
+    async def missed(self, event: Mapping[str, object], team: str) -> str | None:
+        """Return what to tell somebody whom we answered in this thread and who may wonder why we do not now, if any."""
         place = team, str(event["channel"]), str(event["thread_ts"])
-        return await self.records.mode(*place) is None and str(event["user"]) in await self.records.askers(*place)
+        settled = await self.channels.of(str(event["channel"]))
+        if settled.muted or await self.records.mode(*place) is not None:
+            return None
+        if str(event["user"]) not in await self.records.askers(*place):
+            return None
+        return BUSY if follow_ups_of(settled.auto_answer, self.follow_ups) == "auto" else UNMENTIONED
 
     async def is_busy(self, channel: str) -> bool:
-        if self.follow_ups != "auto":
-            return False
         try:
             found = await self.directory.channel(channel)
         except SlackUnavailable:  # rather an answer too many than one that nobody gets

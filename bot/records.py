@@ -1,4 +1,5 @@
-"""What the bot remembers beside its turns, in `<data>/bot.sqlite`: ratings, quiet threads, questions handed on.
+"""What the bot remembers beside its turns, in `<data>/bot.sqlite`: ratings, quiet threads, questions handed on, what is
+settled for channels.
 
 No texts: what was asked and said stays with Slack and the backend.
 """
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.channel_settings import ChannelSettings
 from bot.store import ANSWERS, METADATA
 
 Rating = Literal[1, -1]
@@ -58,6 +60,14 @@ HANDED_ON = Table(
     Column("asked_channel", String, nullable=False),
     Column("asked_ts", String, nullable=False),
 )
+CHANNEL_SETTINGS = Table(
+    "channel_settings",
+    METADATA,
+    Column("team", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("settings", String, nullable=False),
+)
+"""`settings` is JSON: a setting that is new needs no other table."""
 
 BUTTON = ":button"
 """What stands for the buttons under an answer among the reactions; no emoji's name has a colon in it."""
@@ -164,6 +174,33 @@ class Records:
                 case "followed":
                     return "followed"
         return None
+
+    # ----------------------------------------------------------------------------------------------------- channels
+
+    async def put_channel_settings(self, team: str, channel: str, settings: ChannelSettings) -> None:
+        written = msgspec.json.encode(settings).decode()
+        statement = upsert(CHANNEL_SETTINGS).values(team=team, channel=channel, settings=written)
+        statement = statement.on_conflict_do_update(index_elements=["team", "channel"], set_={"settings": written})
+        async with self._engine.begin() as connection:
+            await connection.execute(statement)
+
+    async def channel_settings(self, team: str, channel: str) -> ChannelSettings | None:
+        """Return what is settled for a channel, None where nothing was."""
+        where = (CHANNEL_SETTINGS.c.team == team, CHANNEL_SETTINGS.c.channel == channel)
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(select(CHANNEL_SETTINGS.c.settings).where(*where))).scalar()
+        return msgspec.json.decode(found, type=ChannelSettings) if found else None
+
+    async def move_channel_settings(self, team: str, old: str, new: str) -> None:
+        """Have one channel's settings under another id, unless something is settled there already."""
+        if (settings := await self.channel_settings(team, old)) is None:
+            return
+        written = msgspec.json.encode(settings).decode()
+        moved = upsert(CHANNEL_SETTINGS).values(team=team, channel=new, settings=written).on_conflict_do_nothing()
+        where = (CHANNEL_SETTINGS.c.team == team, CHANNEL_SETTINGS.c.channel == old)
+        async with self._engine.begin() as connection:
+            await connection.execute(moved)
+            await connection.execute(delete(CHANNEL_SETTINGS).where(*where))
 
     # ------------------------------------------------------------------------------------------------------ experts
 

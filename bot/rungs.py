@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 from loguru import logger
@@ -24,6 +24,9 @@ POSTED_PAGE = 6_500
 STREAM_INTERVAL = 0.8
 EDIT_INTERVAL = 3.0
 """chat.update: at most once in three seconds while a message is being written."""
+
+
+RungName: TypeAlias = Literal["stream", "edit", "post"]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -89,6 +92,7 @@ class Rung(Protocol):
     SlackRefused means: this way is closed. SlackUnavailable: try again, nothing is lost.
     """
 
+    name: RungName
     page: int
     call: Call
     interval: float
@@ -101,6 +105,7 @@ class Rung(Protocol):
 class StreamRung:
     """chat.startStream, appendStream and stopStream; in chunks only, because Slack refuses to mix modes."""
 
+    name: RungName = "stream"
     page = STREAM_PAGE
     call: Call = "append"
     interval = STREAM_INTERVAL
@@ -178,6 +183,7 @@ class StreamRung:
 class EditRung:
     """One posted message per page, edited as it grows. Takes over the messages that the turn already has."""
 
+    name: RungName = "edit"
     page = POSTED_PAGE
     call: Call = "update"
     interval = EDIT_INTERVAL
@@ -245,6 +251,7 @@ async def remove_last(slack: SlackMessages, place: Place, posted: Posted) -> Non
 class PostRung:
     """Nothing until the answer is complete, then new posts in place of what the turn has: what always works."""
 
+    name: RungName = "post"
     page = POSTED_PAGE
     call: Call = "update"
     interval = EDIT_INTERVAL

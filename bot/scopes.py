@@ -9,7 +9,7 @@ BOT_SCOPES: Mapping[str, str] = {
     "channels:history": "follow-ups in its threads of public channels; threads that are to become documents",
     "channels:read": "whether a public channel is shared with others, who reads it, and which ones the asker is in",
     "chat:write": "answers, streamed and edited",
-    "commands": "`/ask`, `/ingest`, `/docs` and the shortcuts",
+    "commands": "`/ask`, `/ingest`, `/docs`, `/footnote` and the shortcuts",
     "files:read": "files that are shared with the words “ingest this”",
     "groups:history": "the same as channels:history, in private channels that it was invited to",
     "groups:read": "the same as channels:read, of private channels that it was invited to",
@@ -18,7 +18,7 @@ BOT_SCOPES: Mapping[str, str] = {
     "mpim:history": "the same as channels:history, in group messages that it was added to",
     "mpim:read": "the same as channels:read, of group messages that it was added to",
     "reactions:read": "👍 and 👎 on answers",
-    "users:read": "who is a guest or from another workspace; names in threads that become documents; time zones",
+    "users:read": "who is a guest, an admin or a stranger; names in threads that become documents; time zones",
 }
 AGENT_SCOPES: Mapping[str, str] = {
     "assistant:write": "suggested questions and thread titles in the agent view",

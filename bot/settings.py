@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +18,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from backend.signals import SIGNALS, check_installed
 from bot.audience import External
 from bot.quiet import FollowUps
 
@@ -48,6 +49,11 @@ class Settings(BaseSettings):
     bot_host: str = "127.0.0.1"
     bot_port: Annotated[int, Field(ge=0, le=65535)] = 3000
 
+    otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where traces are sent, by OTLP over HTTP, such as http://collector:4318; unset, nothing is traced."""
+    sentry_dsn: SecretStr | None = Field(default=None, validation_alias="SENTRY_DSN")
+    """Where errors are reported, without anything that somebody wrote; unset, nowhere."""
+
     slack_bot_token: SecretStr | None = Field(default=None, validation_alias="SLACK_BOT_TOKEN")
     slack_app_token: SecretStr | None = Field(default=None, validation_alias="SLACK_APP_TOKEN")
     slack_signing_secret: SecretStr | None = Field(default=None, validation_alias="SLACK_SIGNING_SECRET")
@@ -72,6 +78,9 @@ class Settings(BaseSettings):
     """The older name of `external=all`; it also lets them add documents."""
     expert: str = ""
     """Whom "Ask a human" asks: the id of a user (`U…`) or of a channel (`C…`); empty is nobody."""
+    admins: str = ""
+    """Who may see how Footnote is and change the settings of channels, beside the workspace's own admins and owners:
+    ids of users (`U…`) with commas between them."""
     good_emoji: str = "+1,thumbsup,white_check_mark"
     bad_emoji: str = "-1,thumbsdown,x"
     """The reactions that rate an answer, by name, with commas between them; skin tones do not matter."""
@@ -100,6 +109,13 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    @field_validator("otlp_endpoint", "sentry_dsn", mode="before")
+    @classmethod
+    def _is_installed(cls, value: object, info: ValidationInfo) -> object:
+        if value:
+            check_installed(*SIGNALS[str(info.field_name)])
+        return value or None
+
     @field_validator("backend_url", "slack_api_url", "public_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
@@ -112,6 +128,13 @@ class Settings(BaseSettings):
     def _is_id(cls, value: str) -> str:
         if value and not re.fullmatch(r"[CGUW][A-Z0-9_]+", value):
             raise ValueError("must be the id of a user (U…) or of a channel (C…), or empty")
+        return value
+
+    @field_validator("admins")
+    @classmethod
+    def _are_users(cls, value: str) -> str:
+        if not all(re.fullmatch(r"[UW][A-Z0-9_]+", user.strip()) for user in value.split(",") if user.strip()):
+            raise ValueError("must be ids of users (U…) with commas between them, or empty")
         return value
 
     @field_validator("external")
@@ -169,6 +192,10 @@ class Settings(BaseSettings):
     def outsiders(self) -> External:
         """What is used where people from outside ask or read."""
         return External("all") if self.allow_external else External.parse(self.external)
+
+    @property
+    def named_admins(self) -> frozenset[str]:
+        return frozenset(user.strip() for user in self.admins.split(",") if user.strip())
 
     @property
     def backend(self) -> str:

@@ -52,15 +52,20 @@ def translated() -> Iterator[None]:
     try:
         yield
     except SlackApiError as error:
-        response = error.response
-        if isinstance(response, AsyncSlackResponse) and response.status_code == 429:
-            raise SlackBusy("ratelimited") from error
-        if not isinstance(response, AsyncSlackResponse) or response.status_code >= 500:
-            raise SlackUnavailable("unreadable reply") from error
-        code = str(response.get("error") or "unknown_error")
-        raise (SlackUnavailable(code) if code in TRANSIENT else SlackRefused(code)) from error
+        raise ours(error) from error
     except (SlackClientError, aiohttp.ClientError, TimeoutError, ConnectionError) as error:
         raise SlackUnavailable(type(error).__name__) from error
+
+
+def ours(error: SlackApiError) -> SlackRefused | SlackUnavailable:
+    """Return what an error of Slack's means."""
+    response = error.response
+    if isinstance(response, AsyncSlackResponse) and response.status_code == 429:
+        return SlackBusy("ratelimited")
+    if not isinstance(response, AsyncSlackResponse) or response.status_code >= 500:
+        return SlackUnavailable("unreadable reply")
+    code = str(response.get("error") or "unknown_error")
+    return SlackUnavailable(code) if code in TRANSIENT else SlackRefused(code)
 
 
 class Slack:
@@ -242,7 +247,12 @@ class Slack:
         with translated():
             found = (await self._client.conversations_info(channel=channel, include_num_members=True))["channel"]
         shared = any(found.get(flag) for flag in ("is_ext_shared", "is_pending_ext_shared", "is_shared"))
-        return Channel(shared=shared, name=str(found.get("name") or ""), members=int(found.get("num_members") or 0))
+        return Channel(
+            shared=shared,
+            name=str(found.get("name") or ""),
+            members=int(found.get("num_members") or 0),
+            creator=str(found.get("creator") or ""),
+        )
 
     async def is_joined(self, channel: str) -> bool:
         """Whether we are in a conversation that we can see."""
@@ -261,6 +271,7 @@ class Slack:
             name=_name(found),
             time_zone=str(found["tz"]) if found.get("tz") else None,
             gone=bool(found.get("deleted")),
+            admin=bool(found.get("is_admin") or found.get("is_owner")),
         )
 
     async def channels_of(self, user: str) -> tuple[str, ...]:

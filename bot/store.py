@@ -88,7 +88,10 @@ class IngestedThread(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One message that answers: where it stands, which run wrote it, who asked. `run_id` is "" for error messages."""
+    """One message that answers: where it stands, which run wrote it, who asked. `run_id` is "" for error messages.
+
+    `thread_ts` is "" where only the asker saw it: then `ts` is that of the question's turn, and no message's.
+    """
 
     team: str
     channel: str

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from loguru import logger
 from tenacity import (
@@ -24,7 +24,7 @@ from tenacity import (
 from bot.blocks import plainer
 from bot.pace import Pace
 from bot.pages import Pages
-from bot.rungs import EditRung, MaybePosted, Place, Posted, PostRung, Rung, SlackMessages, StreamRung
+from bot.rungs import EditRung, MaybePosted, Place, Posted, PostRung, Rung, RungName, SlackMessages, StreamRung
 from bot.slack import Block, SlackRefused, SlackUnavailable
 
 STREAM_AGE, MAX_STREAM_AGE = 220.0, 250.0
@@ -34,6 +34,27 @@ next place where nothing is cut in two or at the latest; until 270 seconds it ma
 BLOCKS_REFUSED = {"invalid_blocks", "invalid_blocks_format"}
 
 Step: TypeAlias = Callable[[SlackMessages, Place, Posted, Pace], Rung]
+
+
+class Watch(Protocol):
+    """Who counts how replies get on."""
+
+    def first_words(self) -> None:
+        """The first words of the answer are in Slack."""
+
+    def stepped_down(self, rung: RungName) -> None:
+        """Slack closed this rung to the reply."""
+
+    def replied(self, rung: RungName) -> None:
+        """The reply came to its end on this rung."""
+
+
+class Unwatched:
+    """A Watch that nobody reads."""
+
+    def first_words(self) -> None: ...
+    def stepped_down(self, rung: RungName) -> None: ...
+    def replied(self, rung: RungName) -> None: ...
 
 
 class Reply:
@@ -51,6 +72,7 @@ class Reply:
         pace: Pace,
         *,
         stopped: asyncio.Event | None = None,
+        watch: Watch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slack = slack
@@ -58,6 +80,8 @@ class Reply:
         self._posted = posted
         self._pace = pace
         self._clock = clock
+        self._watch: Watch = watch or Unwatched()
+        self._spoke = False
         self._text = ""
         self._tasks: dict[str, Block] = {}
         self._dirty = asyncio.Event()
@@ -132,6 +156,8 @@ class Reply:
                 if self._needs_start():
                     await self._flush()
                 await self._rung.close(self._pages.pages, blocks, tuple(self._tasks.values()))
+                self._note_words()
+                self._watch.replied(self._rung.name)
                 return
             except SlackRefused as error:
                 simple = plainer(blocks)
@@ -179,6 +205,13 @@ class Reply:
         except (SlackUnavailable, SlackRefused):
             self._tasks = tasks | self._tasks
             raise
+        if self._rung.name != "post":  # which shows nothing before its end
+            self._note_words()
+
+    def _note_words(self) -> None:
+        if self._text and not self._spoke:
+            self._spoke = True
+            self._watch.first_words()
 
     def _is_old(self, age: float) -> bool:
         return age > MAX_STREAM_AGE or (age > STREAM_AGE and self._pages.is_between)
@@ -196,6 +229,7 @@ class Reply:
                 return
         if not self._ladder:
             raise error
+        self._watch.stepped_down(self._rung.name)
         self._step_down()
 
     async def _end_pump(self) -> None:

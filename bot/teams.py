@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from loguru import logger
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
+from backend.tracing import span
 from bot.durable import Durable, Job, Payload
 from bot.web_client import WebClient
 
@@ -40,6 +42,10 @@ class Teams:
 
     async def async_dispatch(self, request: AsyncBoltRequest) -> BoltResponse:
         """Hand a request to its workspace; the name is Bolt's, whose Socket Mode adapter takes this for an app."""
+        with span("slack event", {"slack.type": type_of(request.body)}, kind="consumer"):
+            return await self._dispatch(request)
+
+    async def _dispatch(self, request: AsyncBoltRequest) -> BoltResponse:
         team = self.open.get(request.context.team_id or "")
         if team is not None:
             return await team.app.async_dispatch(request)
@@ -74,6 +80,12 @@ class Teams:
         only = next(iter(self.open.values()), None) if len(self.open) == 1 else None
         team = self.open.get(payload["team"]) if "team" in payload else only
         return team.jobs.get(name) if team else None
+
+
+def type_of(body: Mapping[str, Any]) -> str:
+    """Return what kind of thing Slack tells: an event's own type, or that of the request."""
+    event = body.get("event")
+    return str((event.get("type") if isinstance(event, Mapping) else body.get("type") or body.get("command")) or "")
 
 
 @dataclass(frozen=True, slots=True)

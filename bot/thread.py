@@ -207,6 +207,14 @@ def position(ts: str) -> tuple[int, str]:
     return (int(seconds), rest) if seconds.isdigit() else (0, ts)
 
 
+def asked_at(turn: Turn) -> float | None:
+    """Return when a turn was asked in its present words, in seconds since the epoch; None where its ts is no time."""
+    if turn.place == "ephemeral":
+        return None
+    seconds, fraction = position(turn.edited_ts or turn.ts)
+    return float(f"{seconds}.{fraction}") if seconds and fraction.isdigit() else None
+
+
 def readable_text(text: str, blocks: Sequence[Mapping[str, object]]) -> str:
     """Return a message's full text: its Markdown blocks where it has any, since `text` may be a shortened copy."""
     markdown = [str(block.get("text", "")) for block in blocks if block.get("type") == "markdown"]

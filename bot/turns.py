@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -13,7 +13,8 @@ from bot.ledger import Ledger
 from bot.order import SETTLE, SETTLE_LATE, ThreadOrder
 from bot.running import Running
 from bot.slack import SlackRefused
-from bot.thread import Turn, position
+from bot.telemetry import Telemetry
+from bot.thread import Turn, asked_at, position
 
 LATE = 3.0
 """Seconds after which a message did not come straight to us."""
@@ -35,6 +36,7 @@ class Turns:
     ledger: Ledger
     order: ThreadOrder
     running: Running
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     async def expect(self, turn: Turn) -> None:
         """Note a turn before its work is recorded, so that later ones of its thread wait for it."""
@@ -109,6 +111,7 @@ class TurnJob:
             raise UnsayableOutcome(error.code) from error
         finally:
             await self.turns.end(turn)
+        self.turns.telemetry.turn("gave_up", asked_at(turn))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import aiohttp
 from slack_sdk.http_retry.builtin_async_handlers import (
@@ -17,6 +18,8 @@ from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from backend.tracing import span
 
 UNREPEATABLE = frozenset({"chat.startStream", "chat.appendStream", "chat.postMessage", "chat.postEphemeral"})
 """Methods that do their work once more when they are called once more: Slack knows no idempotency key."""
@@ -37,36 +40,63 @@ class Gates:
         if method not in PER_CHANNEL:
             self._until[method] = max(self._until.get(method, 0.0), self._clock() + seconds)
 
-    async def passed(self, method: str) -> None:
-        """Return once the method is open."""
+    async def passed(self, method: str) -> float:
+        """Return once the method is open, with the seconds that this took."""
+        began = self._clock()
         while (left := self._until.get(method, 0.0) - self._clock()) > 0:  # noqa: ASYNC110 - it may close again
             await asyncio.sleep(left)
+        return self._clock() - began
+
+
+class Watch(Protocol):
+    """Who counts calls; see bot.telemetry.Telemetry."""
+
+    def calling(self, method: str) -> AbstractContextManager[None]:
+        """Count and time the call within the block."""
+
+    def waited(self, method: str, seconds: float) -> None:
+        """Count a wait that Slack asked for."""
+
+
+class Unwatched:
+    """A Watch that nobody reads."""
+
+    def calling(self, method: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()
+
+    def waited(self, method: str, seconds: float) -> None: ...
 
 
 class WebClient(AsyncWebClient):
     """One per workspace, because that is what Slack's limits are per."""
 
-    def __init__(self, token: str | None, session: aiohttp.ClientSession, api_url: str) -> None:
+    def __init__(
+        self, token: str | None, session: aiohttp.ClientSession, api_url: str, watch: Watch | None = None
+    ) -> None:
         self.gates = Gates()
+        self.watch = watch or Unwatched()
         super().__init__(
             token=token,
             base_url=api_url if api_url.endswith("/") else api_url + "/",
             session=session,
             trust_env_in_session=False,
-            retry_handlers=[BrokenLine(), Busy(self.gates)],
+            retry_handlers=[BrokenLine(), Busy(self.gates, self.watch)],
         )
 
     async def api_call(self, api_method: str, **given: Any) -> AsyncSlackResponse:
-        await self.gates.passed(api_method)
-        return await super().api_call(api_method, **given)
+        if (waited := await self.gates.passed(api_method)) > 0.001:
+            self.watch.waited(api_method, waited)
+        with self.watch.calling(api_method), span(f"slack {api_method}", kind="client"):
+            return await super().api_call(api_method, **given)
 
 
 class Busy(AsyncRateLimitErrorRetryHandler):
     """Waits `Retry-After` inside the call, with everybody else who calls the method."""
 
-    def __init__(self, gates: Gates) -> None:
+    def __init__(self, gates: Gates, watch: Watch) -> None:
         super().__init__(max_retry_count=WAITS)
         self._gates = gates
+        self._watch = watch
 
     async def prepare_for_next_attempt_async(
         self,
@@ -78,7 +108,9 @@ class Busy(AsyncRateLimitErrorRetryHandler):
     ) -> None:
         if response is not None:
             self._gates.close(method_of(request), retry_after(response))
+        began = time.monotonic()
         await super().prepare_for_next_attempt_async(state=state, request=request, response=response, error=error)
+        self._watch.waited(method_of(request), time.monotonic() - began)
 
 
 class BrokenLine(AsyncConnectionErrorRetryHandler):

@@ -15,14 +15,14 @@ PATIENCE = 600.0
 """Seconds that the backend gets to come up: its first start builds the embedder."""
 
 
-TABLES = "evaluation.md"
+TABLES = frozenset({"evaluation.md", "performance.md"})
 """Figures for engineers: nothing that a newcomer asks about, and the longest page by far."""
 
 
 def corpus(project: Path) -> list[Path]:
     """Return the README and the pages of `docs/`, those that exist, without the tables of figures."""
     readme = project / "README.md"
-    pages = sorted(path for path in (project / "docs").glob("*.md") if path.name != TABLES)
+    pages = sorted(path for path in (project / "docs").glob("*.md") if path.name not in TABLES)
     return [*([readme] if readme.is_file() else []), *pages]
 
 

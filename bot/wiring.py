@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from slack_bolt.async_app import AsyncApp
@@ -16,22 +16,28 @@ from bot.client import Backend
 from bot.collection_jobs import CancelJob, CollectionJob
 from bot.conversation import Conversation
 from bot.directory import Directory
-from bot.documents import DocsJob, HomeJob, Shelf
+from bot.documents import DocsJob, Shelf
 from bot.durable import Durable, Job
+from bot.home_admin import AdminPart
+from bot.home_jobs import Home, HomeJob, then_home
 from bot.ingest import IngestJob
 from bot.listeners import Listeners
 from bot.listeners_audience import AudienceListeners
+from bot.listeners_home import HomeListeners
 from bot.listeners_install import Gone, InstallListeners
 from bot.missed import Missed
 from bot.notices import NoticeJob, watch_notices
 from bot.pace import Pace
 from bot.readers import Readers
+from bot.recent import Recent
 from bot.records import Records
 from bot.settings import Settings
 from bot.slack import Slack, SlackUnavailable
+from bot.status import Check
 from bot.store import Store
 from bot.surfaces import Surfaces
 from bot.teams import Team, TeamDurable
+from bot.telemetry import Telemetry
 from bot.thread_jobs import ThreadChangeJob, ThreadJob, Threads
 from bot.turns import Turns, WithdrawJob
 from bot.web_client import WebClient
@@ -51,39 +57,54 @@ class Shared:
     api_url: str
     signing_secret: str | None
     gone: Gone
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    checks: dict[str, Check] = field(default_factory=dict)
+    """What must be well for us to answer, by name; filled as it opens."""
 
     def job_names(self) -> list[str]:
         """Return the names of a workspace's jobs, which are the same in all."""
-        wired = self._wired(WebClient(None, self.calling, self.api_url), "", "")
+        wired = self._wired(self._client(None), "", "")
         return [job.name for job in wired.jobs(self)]
 
     async def identified(self, token: str) -> tuple[str, str]:
         """Return the team that a token is of and our user id there, waiting for Slack. SlackRefused for no token."""
-        bot_user, team = await introduced(Slack(WebClient(token, self.calling, self.api_url), self.session))
+        bot_user, team = await introduced(Slack(self._client(token), self.session))
         return team, bot_user
 
     async def opened(self, token: str, durable: Durable) -> Team:
         """Open the workspace that a token is of, waiting for Slack. SlackRefused for no token."""
-        client = WebClient(token, self.calling, self.api_url)
+        client = self._client(token)
         bot_user, team = await introduced(Slack(client, self.session))
         wired = self._wired(client, team, bot_user)
         recording = TeamDurable(durable, team)
         app = build_app(client, self.signing_secret, team, bot_user)
         wired.register(app, recording, self)
         notices = asyncio.create_task(watch_notices(self.backend, recording, team, self.settings.notices_every))
-        jobs = {job.name: job for job in wired.jobs(self)}
+        jobs = {job.name: job for job in then_home(wired.jobs(self), Recent(self.store.engine), recording)}
         return Team(team, bot_user, app, client, jobs, lambda: ended(notices))
 
     def lobby(self) -> AsyncApp:
         """Return the app that hears what is of no workspace."""
-        return build_app(WebClient(None, self.calling, self.api_url), self.signing_secret, "", "")
+        return build_app(self._client(None), self.signing_secret, "", "")
+
+    def _client(self, token: str | None) -> WebClient:
+        return WebClient(token, self.calling, self.api_url, self.telemetry)
 
     def _wired(self, client: WebClient, team: str, bot_user: str) -> Wired:
         slack = Slack(client, self.session)
         directory = Directory(slack)
         records = Records(self.store.engine)
         surfaces = Surfaces(
-            self.settings, slack, self.backend, self.store, records, directory, self.turns, team=team, bot_user=bot_user
+            self.settings,
+            slack,
+            self.backend,
+            self.store,
+            records,
+            directory,
+            self.turns,
+            team=team,
+            bot_user=bot_user,
+            checks=self.checks,
         )
         return Wired(slack, directory, surfaces, team, bot_user)
 
@@ -100,7 +121,9 @@ class Wired:
 
     def register(self, app: AsyncApp, durable: Durable, shared: Shared) -> None:
         """Tell Bolt of all listeners; those that take every event come last."""
-        AudienceListeners(self.directory).register(app)
+        home = HomeListeners(durable, self.slack, self.team)
+        AudienceListeners(self.directory, home.left, self.surfaces.channels.moved).register(app)
+        home.register(app)
         InstallListeners(self.team, shared.gone).register(app)
         surfaces, turns = self.surfaces, shared.turns
         experts = surfaces.register(app, durable)
@@ -132,9 +155,14 @@ class Wired:
             readers=readers,
             timeout=settings.answer_timeout,
             experts=self.surfaces.experts,
+            channels=self.surfaces.channels,
+            telemetry=shared.telemetry,
         )
         shelf = Shelf(backend, readers, store)
         threads = Threads(slack, directory, self.bot_user)
+        surfaces = self.surfaces
+        below = AdminPart(surfaces.admins, surfaces.status, surfaces.gaps, backend)
+        home = Home(slack, backend, shelf, Recent(store.engine), below)
         return [
             *self.surfaces.jobs(conversation, shelf),
             WithdrawJob(conversation, shared.turns),
@@ -144,7 +172,7 @@ class Wired:
             ThreadJob(slack, backend, store, threads, settings.allow_external),
             ThreadChangeJob(backend, store, threads),
             DocsJob(shelf, slack),
-            HomeJob(shelf, slack),
+            HomeJob(home),
             NoticeJob(slack, backend, store),
         ]
 

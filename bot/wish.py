@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bot.commands import COLLECTIONS, OPTION
+from bot.commands import COLLECTIONS, OPTION, words_of
 from bot.thread import LINK, MENTION
 
 VERBS = frozenset({"ingest", "add", "index", "import", "save", "learn"})
@@ -26,7 +26,7 @@ def read_wish(text: str, bot_user: str, *, has_files: bool) -> str | None:
 
     "" is a wish that names nothing itself: "ingest this", about its files or the message that it replies to.
     """
-    words = LINK.sub(lambda found: f" {found.group(1)} ", _without_us(text, bot_user)).replace("&amp;", "&").split()
+    words = words_of(LINK.sub(lambda found: f" {found.group(1)} ", _without_us(text, bot_user)).replace("&amp;", "&"))
     targets = [word for word in words if _ADDRESS.match(word)]
     options = [word for word in words if OPTION.match(word)]
     spoken = [word.strip(".,:;!?…").lower() for word in words if word not in {*targets, *options}]

@@ -12,7 +12,7 @@ from bot.sandbox.arguments import Arguments
 from bot.sandbox.outbox import NotDelivered
 from bot.sandbox.people import People
 from bot.sandbox.snapshot import delta, snapshot
-from bot.sandbox.values import Json, SlackError
+from bot.sandbox.values import GENERAL, Json, SlackError
 from bot.sandbox.workspace import Workspace
 
 PAGE = Path(__file__).parent / "page"
@@ -44,6 +44,9 @@ class PageApi:
             "closings": self._close_view,
             "home": self._home,
             "stops": self._stop,
+            "joins": self._join,
+            "leaves": self._leave,
+            "archives": self._archive,
         }
         return [
             web.get("/", self._index),
@@ -157,6 +160,26 @@ class PageApi:
 
     async def _home(self, body: Arguments) -> Json:
         self._people.open_home(user=body.need("user"), tab=body.text("tab", "home"))
+        return {}
+
+    async def _join(self, body: Arguments) -> Json:
+        """Join a public channel, or bring `who` into one that you are in."""
+        user, channel = body.need("user"), body.need("channel")
+        if "who" in body:
+            self._people.invite(channel=channel, user=user, who=body.need("who"))
+        else:
+            self._people.join(channel=channel, user=user)
+        return {}
+
+    async def _leave(self, body: Arguments) -> Json:
+        if body.need("channel") == GENERAL:
+            raise SlackError("cant_leave_general")
+        self._people.leave(channel=body.need("channel"), user=body.need("user"))
+        return {}
+
+    async def _archive(self, body: Arguments) -> Json:
+        archived = body.flag("archived") is not False
+        self._people.archive(channel=body.need("channel"), user=body.need("user"), archived=archived)
         return {}
 
     async def _stop(self, body: Arguments) -> Json:

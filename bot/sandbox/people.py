@@ -8,7 +8,7 @@ from bot.sandbox import events
 from bot.sandbox.methods.views import find, push, replace
 from bot.sandbox.shapes import channel_json, file_json, message_json
 from bot.sandbox.text import encode
-from bot.sandbox.values import BOT_USER, Json, SlackError
+from bot.sandbox.values import BOT_USER, GENERAL, Json, SlackError
 from bot.sandbox.web_api import say
 from bot.sandbox.workspace import Workspace
 from bot.sandbox.world import Channel, File, Hook, Message, User
@@ -31,6 +31,7 @@ class People:
     ) -> Message:
         """Post a message; `text` may name people and channels as `@Footnote` and `#general`."""
         self._member(user, channel)
+        self._world.in_use(channel)
         if not text.strip() and not files:
             raise SlackError("no_text")
         root = self._world.root_ts(channel, thread_ts, error="thread_not_found") if thread_ts else None
@@ -83,6 +84,11 @@ class People:
         self._world.tell("channel", channel=channel)
         self._tell(place, events.member_event(self._world, place, user, joined=True))
 
+    def invite(self, *, channel: str, user: str, who: str) -> None:
+        """Bring somebody in, as only a member may."""
+        self._member(user, channel)
+        self.join(channel=channel, user=who)
+
     def leave(self, *, channel: str, user: str) -> None:
         self._member(user, channel)
         place = self._world.channel(channel)
@@ -94,6 +100,10 @@ class People:
         """Archive a channel, or bring it back."""
         self._member(user, channel)
         place = self._world.channel(channel)
+        if channel == GENERAL:
+            raise SlackError("cant_archive_general")
+        if place.is_archived == archived:
+            raise SlackError("already_archived" if archived else "not_archived")
         place.is_archived = archived
         self._world.tell("channel", channel=channel)
         self._tell(place, events.archive_event(self._world, place, user))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -16,7 +17,11 @@ MAX_ALL_BLOCKS = 13_200
 MAX_MESSAGE_BLOCKS, MAX_VIEW_BLOCKS = 50, 100
 MAX_TASK_FIELD = 256
 TASK_STATUSES = ("pending", "in_progress", "complete", "error")
+MAX_OPTION_VALUE = 150
+MOST_OPTIONS = {"overflow": 5, "checkboxes": 10, "radio_buttons": 10, "static_select": 100, "multi_static_select": 100}
 NOT_IN_CONTAINERS = ("markdown", "context_actions", "container")
+ONLY_IN_MESSAGES = ("markdown", "context_actions", "table", "task_card", "plan")
+MAX_VIEW_BYTES = 250_000
 
 Say: TypeAlias = Callable[[str, str], None]
 """Takes what is wrong and the JSON pointer of where."""
@@ -46,7 +51,12 @@ def check_view(view: Json) -> None:
     errors += (
         block_errors(blocks, most=MAX_VIEW_BLOCKS, path="/view/blocks") if isinstance(blocks, list) else ["blocks"]
     )
+    for index, block in enumerate(blocks if isinstance(blocks, list) else []):
+        if _kind(block) in ONLY_IN_MESSAGES:
+            say(f"unsupported type: {_kind(block)}", f"/view/blocks/{index}")
     _raise_if(errors, "invalid_arguments")
+    if len(json.dumps(view, ensure_ascii=False).encode()) > MAX_VIEW_BYTES:
+        raise SlackError("view_too_large")
 
 
 def check_chunks(chunks: list[Json]) -> None:
@@ -189,11 +199,22 @@ def _element(item: object, path: str, say: Say) -> None:
         _text(item.get("text"), 75, f"{path}/text", say, plain=True)
     if _kind(item) == "image":
         _image(item, path, say)
-    if _kind(item) == "overflow":
-        _count(item.get("options"), 5, f"{path}/options", say)
+    if _kind(item) in MOST_OPTIONS and "option_groups" not in item:
+        _options(item, MOST_OPTIONS[_kind(item)], path, say)
     if _kind(item) == "feedback_buttons":
         for name in ("positive_button", "negative_button"):
             _feedback_button(item.get(name), f"{path}/{name}", say)
+
+
+def _options(item: Json, limit: int, path: str, say: Say) -> None:
+    """What can be chosen: how many, how long each may be, and that what is chosen at first is among them."""
+    options = _count(item.get("options"), limit, f"{path}/options", say)
+    for index, option in enumerate(options):
+        _text(option.get("text"), 75, f"{path}/options/{index}/text", say)
+        _most(option.get("value"), MAX_OPTION_VALUE, f"{path}/options/{index}/value", say)
+    initial = [*(item.get("initial_options") or ()), *([item["initial_option"]] if item.get("initial_option") else ())]
+    if any(one not in options for one in initial):
+        say("initial option must be among the options", path)
 
 
 def _feedback_button(button: object, path: str, say: Say) -> None:

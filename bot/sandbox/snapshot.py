@@ -14,6 +14,11 @@ def sees(world: World, user: str | None, channel_id: str) -> bool:
     return user is None or user in channel.members
 
 
+def may_join(channel: Channel, user: str | None) -> bool:
+    """Whether `user` could join by themselves."""
+    return user is not None and channel.kind == "public" and not channel.is_archived and user not in channel.members
+
+
 def snapshot(world: World, user: str | None, *, connected: bool) -> Json:
     """The workspace as `user` sees it, or all of it for None."""
     options = world.options
@@ -26,6 +31,7 @@ def snapshot(world: World, user: str | None, *, connected: bool) -> Json:
             for u in world.users.values()
         ],
         "channels": [channel_state(c) for c in world.channels.values() if sees(world, user, c.id)],
+        "joinable": [{"id": c.id, "name": c.name} for c in world.channels.values() if may_join(c, user)],
         "messages": [page_message(m, world) for m in _sorted(world.messages) if sees(world, user, m.channel)],
         "ephemerals": [page_message(m, world) for m in _sorted(world.ephemerals) if user in (None, m.only_for)],
         "sessions": [session_state(world, *key) for key in world.sessions if sees(world, user, key[0])],
@@ -50,6 +56,7 @@ def channel_state(channel: Channel) -> Json:
         "members": channel.members,
         "topic": channel.topic,
         "is_shared": channel.is_shared,
+        "is_archived": channel.is_archived,
     }
 
 

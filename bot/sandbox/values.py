@@ -16,6 +16,8 @@ APP_ID = "A_FOOTNOTE"
 BOT_ID = "B_FOOTNOTE"
 BOT_USER = "U_FOOTNOTE"
 BOT_NAME = "Footnote"
+GENERAL = "C_GENERAL"
+"""The channel that everybody is in, which can neither be left nor archived."""
 
 QUESTIONS = (
     "How does Footnote decide what may be shown to whom?",
@@ -60,13 +62,15 @@ class Shortcut:
 
 COMMANDS = (
     Command("/ask", "[question]", "Ask privately: only you see the answer"),
-    Command("/ingest", "[URL …]", "Add documents"),
+    Command("/ingest", "[URL …] or nothing for a form", "Add documents"),
     Command("/docs", "[list | search | remove | refresh]", "See and manage documents"),
+    Command("/footnote", "[help | status | config | gaps]", "Help, health, this channel's settings, gaps"),
 )
 SHORTCUTS = (
     Shortcut("answer_message", "Answer from docs", "message"),
     Shortcut("ingest_thread", "Ingest this thread", "message"),
     Shortcut("ask_modal", "Ask the docs", "global"),
+    Shortcut("ingest_form", "Add to the docs", "global"),
 )
 
 
@@ -77,6 +81,7 @@ class Options:
     Attributes:
         team: id of the workspace.
         agent: whether the app is declared an agent; if not, `agents.*` answers `not_agent_app`.
+        home_tab: whether the app has an App Home; if not, `views.publish` answers `not_enabled`.
         rate_limits: whether methods answer 429 beyond their tier.
         stream_seconds: life of a stream, counted from its start (SLACK.md: about 300, appending does not extend it).
         ack_seconds: how long a delivery may stay unacknowledged.
@@ -89,6 +94,7 @@ class Options:
     team: str = "local"
     team_name: str = "Sandbox"
     agent: bool = True
+    home_tab: bool = True
     rate_limits: bool = True
     stream_seconds: float = 300.0
     ack_seconds: float = 3.0

@@ -26,6 +26,7 @@ class User:
     team: str
     is_bot: bool = False
     is_guest: bool = False
+    is_admin: bool = False
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Channel:
     """Shared with another company through Slack Connect."""
     is_archived: bool = False
     topic: str = ""
+    creator: str = ""
 
 
 @dataclass
@@ -144,7 +146,7 @@ class World:
     def _furnish(self) -> None:
         team = self.options.team
         for user in (
-            User("U_ANA", "Ana", team),
+            User("U_ANA", "Ana", team, is_admin=True),
             User("U_BEN", "Ben", team),
             User(BOT_USER, BOT_NAME, team, is_bot=True),
         ):
@@ -202,6 +204,13 @@ class World:
         channel = self.channel(channel_id)
         if BOT_USER not in channel.members:
             raise SlackError("not_in_channel" if channel.kind == "public" else "channel_not_found")
+        return channel
+
+    def in_use(self, channel_id: str) -> Channel:
+        """The channel, if something can still be written in it."""
+        channel = self.channel(channel_id)
+        if channel.is_archived:
+            raise SlackError("is_archived")
         return channel
 
     # Messages

@@ -14,7 +14,7 @@ from bot.files import MAX_FILE
 from bot.sandbox import Sandbox
 from bot.sandbox.world import Message, User
 from tests.e2e.slack_room import Room, eventually, settings_for, words
-from tests.fakes.backend_server import open_backend
+from tests.fakes.backend_server import collection, open_backend
 
 pytestmark = pytest.mark.e2e
 
@@ -145,18 +145,57 @@ async def test_a_file_that_is_too_large_is_refused_in_words(room: Room) -> None:
     assert room.backend.files == []
 
 
-async def test_an_archive_is_refused_with_the_way_to_bring_it_in(room: Room) -> None:
-    room.sandbox.people.upload(
-        channel=room.channel,
+def share_archive(room: Room, text: str = f"{BOT} ingest this tags:hr", channel: str = "") -> Message:
+    return room.sandbox.people.upload(
+        channel=channel or room.channel,
         user=room.user,
         name="handbook.ZIP",
         mimetype="application/octet-stream",
         content=b"PK\x03\x04",
-        text=f"{BOT} ingest this",
+        text=text,
         thread_ts=None,
     )
-    await progress(room, "/ingest zip URL")
-    assert room.backend.files == []
+
+
+async def test_an_archive_is_taken_in_whole_and_its_pages_are_counted_in_the_thread(room: Room) -> None:
+    room.backend.stages = (
+        collection("discovered", 3, processing=3),
+        collection("discovered", 3, ready=1, processing=2),
+        collection("discovered", 3, ready=2, failed=1),
+    )
+    asked = share_archive(room, channel=PRIVATE)
+    shown = await progress(room, "2 of 3 documents ready · 1 failed", PRIVATE)
+    assert shown.thread_ts == asked.ts
+    assert "It needs a login." in words(shown)
+    assert "collection_cancel" not in words(shown)
+    assert len(room.answers(PRIVATE)) == 1
+    assert room.backend.files == [("handbook.ZIP", b"PK\x03\x04")]
+    (request,) = room.backend.collected
+    assert (request.url, request.kind, request.limit, request.by) == (None, "zip", 500, room.user)
+    assert (request.visibility, request.metadata) == (f"channel:{PRIVATE}", {"source": "slack", "tags": ["hr"]})
+
+
+async def test_an_archive_that_is_being_read_can_be_cancelled(room: Room) -> None:
+    room.backend.stages = (collection("discovered", 3, ready=1, queued=2),)
+    share_archive(room)
+    message = await progress(room, "1 of 3 documents ready")
+    await eventually(lambda: "collection_cancel" in words(message))
+    await room.sandbox.people.act(user=room.user, channel=room.channel, ts=message.ts, action_id="collection_cancel")
+    ended = await progress(room, "cancelled · 1 document taken in")
+    assert "collection_cancel" not in words(ended)
+
+
+async def test_an_archive_is_handed_in_once_though_the_backend_goes_away_meanwhile(room: Room) -> None:
+    room.backend.stages = (collection("discovered", 1, processing=1),)
+    share_archive(room)
+    await progress(room, "0 of 1 document ready")
+    room.backend.mode = "down"
+    await progress(room, "is away")
+    room.backend.stages = (collection("discovered", 1, ready=1),)
+    room.backend.mode = "up"
+    await progress(room, "1 of 1 document ready")
+    assert len(room.backend.collected) == 1
+    assert len(room.answers()) == 1
 
 
 async def test_the_token_goes_to_slack_and_to_nobody_else(room: Room) -> None:

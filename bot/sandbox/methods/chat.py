@@ -14,7 +14,7 @@ from bot.sandbox.world import Message, number_blocks
 
 def post_message(workspace: Workspace, args: Arguments) -> Json:
     world = workspace.world
-    channel = world.joined(args.need("channel"))
+    channel = world.in_use(world.joined(args.need("channel")).id)
     text, blocks = content(args)
     thread_ts = _thread(workspace, channel.id, args)
     message = Message(channel.id, world.clock.next_ts(), BOT_USER, text, thread_ts, blocks)

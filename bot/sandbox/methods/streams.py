@@ -15,7 +15,7 @@ from bot.sandbox.world import Channel, Message, Session, Stream, World, number_b
 
 def start(workspace: Workspace, args: Arguments) -> Json:
     world = workspace.world
-    channel = world.joined(args.need("channel"))
+    channel = world.in_use(world.joined(args.need("channel")).id)
     recipient = _recipient(world, channel, args)
     thread_ts = world.root_ts(channel.id, args.need("thread_ts"), error="invalid_thread_ts")
     stream = Stream(opened_at=world.clock.now(), recipient=recipient)

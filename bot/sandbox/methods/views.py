@@ -25,7 +25,13 @@ def _view(args: Arguments, kind: str) -> Json:
 
 
 def keep(world: World, view: Json, *, view_id: str | None = None) -> Json:
-    """`view` as Slack keeps it: with an id (a new one unless given), a hash and empty state."""
+    """`view` as Slack keeps it: with an id (a new one unless given), a hash and empty state.
+
+    SlackError `duplicate_external_id` where another view has that id of the app's.
+    """
+    others = [one for one in every_view(world) if one["id"] != view_id]
+    if view.get("external_id") and view["external_id"] in [one["external_id"] for one in others]:
+        raise SlackError("duplicate_external_id")
     number_blocks(view.get("blocks", []))
     kept = {"private_metadata": "", "callback_id": "", "external_id": "", "clear_on_close": False} | view
     kept |= {"id": view_id or world.new_id("V"), "hash": world.new_id("hash"), "team_id": world.options.team}
@@ -101,7 +107,13 @@ def replace(world: World, user: str, old: Json, view: Json) -> Json:
     return kept
 
 
+def every_view(world: World) -> list[Json]:
+    return [*world.homes.values(), *(view for stack in world.modals.values() for view in stack)]
+
+
 def publish(workspace: Workspace, args: Arguments) -> Json:
+    if not workspace.world.options.home_tab:
+        raise SlackError("not_enabled")
     view = _view(args, "home")
     user = workspace.world.user(args.need("user_id"))
     old = workspace.world.homes.get(user.id)

@@ -3,6 +3,7 @@
 import { byId, el, fill, icon, refill } from "./dom.js";
 import { composer } from "./composer.js";
 import { avatar, dayOf, messageNode, reconcile } from "./messages.js";
+import { channelMenu, joinable } from "./places.js";
 import { homeNode, showModal } from "./views.js";
 import { follow, send, upload } from "./server.js";
 
@@ -18,6 +19,7 @@ const page = {
   names: {
     user: (id) => page.user(id)?.name,
     channel: (id) => page.state.channels.find((one) => one.id === id)?.name,
+    people: () => page.state.users.filter((one) => !one.is_bot),
     channels: () => page.state.channels.filter((one) => one.kind !== "im"),
   },
   user: (id) => page.state.users.find((one) => one.id === id),
@@ -53,6 +55,10 @@ Object.assign(page, {
   act: (action) => attempt(() => send("actions", as(action))),
   shortcut: (one, message) => attempt(() => send("shortcuts", as({ callback_id: one.callback_id, channel: message.channel, ts: message.ts }))),
   remove: (message) => window.confirm("Delete this message?") && attempt(() => send("deletions", as({ channel: message.channel, ts: message.ts }))),
+  join: (channel) => attempt(() => send("joins", as({ channel: channel.id }))),
+  bring: (channel, person) => attempt(() => send("joins", as({ channel: channel.id, who: person.id }))),
+  leave: (channel) => attempt(() => send("leaves", as({ channel: channel.id }))),
+  archive: (channel, archived) => attempt(() => send("archives", as({ channel: channel.id, archived }))),
   stop: () => attempt(() => send("stops", as({ channel: page.channel, thread_ts: page.thread }))),
   submit: async (view, values) => (await attempt(() => send("submissions", as({ view_id: view.id, values })))).errors,
   closeView: (view) => attempt(() => send("closings", as({ view_id: view.id }))),
@@ -170,8 +176,8 @@ function drawSidebar() {
     const found = page.state.shortcuts.filter((one) => one.kind === "global");
     return found.length > 0 && el("section", {}, el("h2", {}, "Shortcuts"), found.map(shortcut));
   };
-  const version = JSON.stringify([page.channel, page.state.user, page.state.channels, page.state.users, page.state.bot, [...page.unread]]);
-  refill(byId("channels"), version, () => [group("Channels", page.state.channels.filter((one) => one.kind !== "im")), group("Direct messages", page.state.channels.filter((one) => one.kind === "im")), shortcuts()]);
+  const version = JSON.stringify([page.channel, page.state.user, page.state.channels, page.state.users, page.state.bot, page.state.joinable, [...page.unread]]);
+  refill(byId("channels"), version, () => [group("Channels", page.state.channels.filter((one) => one.kind !== "im")), joinable(page), group("Direct messages", page.state.channels.filter((one) => one.kind === "im")), shortcuts()]);
   const people = page.state.users.filter((one) => !one.is_bot);
   refill(byId("people"), version, () => people.map((one) => el("button", { type: "button", role: "radio", "aria-checked": String(one.id === page.state.user), onclick: () => become(one.id) }, avatar(one, "tiny"), one.name)));
 }
@@ -189,6 +195,7 @@ function drawBar() {
   const tabs = byId("tabs");
   tabs.hidden = !dm;
   refill(tabs, page.tab, () => ["messages", "home"].map((name) => el("button", { type: "button", role: "tab", "aria-selected": String(page.tab === name), onclick: () => open({ tab: name }) }, name === "home" ? "Home" : "Messages")));
+  refill(byId("channel-menu"), JSON.stringify([channel, page.state.user, page.state.users]), () => (dm ? [] : [channelMenu(channel, page)]));
   connection(page.state.bot.connected, "Footnote is not connected");
 }
 
@@ -201,7 +208,8 @@ function connection(is, words) {
 function drawMessages() {
   const scroll = byId("messages");
   const home = page.tab === "home";
-  byId("composer-channel").hidden = home;
+  byId("composer-channel").hidden = home || current().is_archived;
+  byId("composer-thread").hidden = current().is_archived;
   if (home) {
     const view = page.state.homes[page.state.user];
     return sticky(scroll, () => reconcile(scroll, [{ key: "home", version: JSON.stringify(view ?? null), build: () => homeNode(view, page) }]));
@@ -231,7 +239,7 @@ function rows(messages, { inThread }) {
 function intro() {
   const channel = current();
   const prompts = page.state.prompts[channel.id];
-  const version = JSON.stringify([channel.id, page.state.questions, page.state.bot.connected, prompts]);
+  const version = JSON.stringify([channel.id, channel.is_archived, page.state.questions, page.state.bot.connected, prompts]);
   return { key: "intro", version, build: () => (channel.id === "C_GENERAL" ? welcome() : beginning(channel, prompts)) };
 }
 
@@ -251,7 +259,7 @@ const tip = (name, words) => [el("dt", {}, el("code", {}, name)), el("dd", {}, w
 
 function beginning(channel, prompts) {
   const dm = channel.kind === "im";
-  const words = dm ? "Ask anything here without a mention. Only you will see the answer." : channel.kind === "private" ? "This channel is private: only its members see what is written and answered here." : channel.topic;
+  const words = channel.is_archived ? "This channel is archived. Nothing is written in it, and no answer uses its documents." : dm ? "Ask anything here without a mention. Only you will see the answer." : channel.kind === "private" ? "This channel is private: only its members see what is written and answered here." : channel.topic;
   return el("section", { class: "beginning" },
     dm && avatar({ is_bot: true }, "large"),
     el("h2", {}, dm ? page.state.bot.name : `#${channel.name}`), el("p", { class: "quiet" }, words),

@@ -94,6 +94,7 @@ function control(item, block, place) {
     case "icon_button": return iconButton(item, act);
     case "image": return imageChip(item);
     case "overflow": case "static_select": return select(item, act);
+    case "conversations_select": case "channels_select": return channelSelect(item, act, place);
     default: return el("span", { class: "quiet" }, `[${item.type}]`);
   }
 }
@@ -145,6 +146,15 @@ function select(item, act) {
   return node;
 }
 
+function channelSelect(item, act, place) {
+  const name = item.type === "channels_select" ? "selected_channel" : "selected_conversation";
+  const words = item.placeholder?.text ?? "Choose a channel";
+  const node = el("select", { class: "button", "aria-label": words }, el("option", { value: "" }, words),
+    place.names.channels().map((one) => el("option", { value: one.id }, `#${one.name}`)));
+  node.addEventListener("change", () => node.value && act({ chosen: { [name]: node.value } }));
+  return node;
+}
+
 // Inputs of modals; `readValues` reads them back in Slack's shape.
 
 function inputBlock(block, place) {
@@ -171,10 +181,12 @@ function inputField(item, id, place) {
       return item.multiline
         ? el("textarea", { id, rows: "5", placeholder, maxlength: item.max_length && String(item.max_length) }, item.initial_value ?? "")
         : el("input", { id, type: "text", placeholder, value: item.initial_value ?? "" });
+    case "users_select":
+      return el("select", { id }, nobody(item), place.names.people().map((one) => el("option", { value: one.id, selected: one.id === item.initial_user }, one.name)));
     case "static_select":
-      return el("select", { id }, options(item).map((option) => el("option", { value: option.value, selected: item.initial_option?.value === option.value }, option.text.text)));
+      return el("select", { id }, item.initial_option ? null : nobody(item), options(item).map((option) => el("option", { value: option.value, selected: item.initial_option?.value === option.value }, option.text.text)));
     case "conversations_select": case "channels_select":
-      return el("select", { id }, place.names.channels().map((one) => el("option", { value: one.id, selected: one.id === item.initial_conversation }, `#${one.name}`)));
+      return el("select", { id }, nobody(item), place.names.channels().map((one) => el("option", { value: one.id, selected: one.id === item.initial_conversation }, `#${one.name}`)));
     case "radio_buttons": case "checkboxes":
       return choices(item, id);
     case "datepicker": return el("input", { id, type: "date", value: item.initial_date ?? "" });
@@ -184,6 +196,9 @@ function inputField(item, id, place) {
     default: return el("input", { id, type: "text", placeholder });
   }
 }
+
+// What an empty list of choices shows; choosing it again takes the choice back.
+const nobody = (item) => el("option", { value: "" }, item.placeholder?.text ?? "Choose…");
 
 function choices(item, id) {
   const type = item.type === "checkboxes" ? "checkbox" : "radio";
@@ -205,6 +220,7 @@ function valueOf(field, item) {
   const picked = [...field.querySelectorAll("input:checked")].map((input) => options(item).find((option) => option.value === input.value));
   switch (item.type) {
     case "static_select": return { selected_option: options(item).find((option) => option.value === field.value) ?? null };
+    case "users_select": return { selected_user: field.value || null };
     case "conversations_select": return { selected_conversation: field.value || null };
     case "channels_select": return { selected_channel: field.value || null };
     case "radio_buttons": return { selected_option: picked[0] ?? null };

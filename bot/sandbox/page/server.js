@@ -7,6 +7,9 @@ const REASONS = {
   command_not_supported_in_threads: "Slash commands do not work in threads. Use the channel.",
   unknown_command: "There is no such command.",
   not_in_channel: "You are not in this channel.",
+  is_archived: "This channel is archived: nothing can be written in it.",
+  cant_leave_general: "Everybody is in #general; nobody leaves it.",
+  cant_archive_general: "#general cannot be archived.",
 };
 
 async function read(answer) {
