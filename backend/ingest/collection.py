@@ -7,9 +7,9 @@ Documents get the ids that they would have on their own: the same site twice is 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,18 +19,20 @@ from uuid import uuid4
 from loguru import logger
 
 from backend import schema
-from backend.domain import Collection, CollectionKind, Document, Member, Metadata, Visibility
-from backend.errors import BadInput, FetchFailed, FetchRefused, IngestFailed, LimitReached, NotFound, TooLarge
-from backend.ingest import discover
-from backend.ingest.submission import (
-    NOTHING_STATED,
-    TEAM_WIDE,
-    Submission,
-    Upload,
-    checked_url,
-    normalise_url,
-    parse_request,
+from backend.domain import Collection, Document, Member
+from backend.errors import (
+    BadInput,
+    FetchFailed,
+    FetchRefused,
+    IngestFailed,
+    LimitReached,
+    NotFound,
+    TooLarge,
+    Unreadable,
 )
+from backend.ingest import discover
+from backend.ingest.submission import Submission, Upload, checked_url, normalise_url
+from backend.ingest.wishes import Wish, derive_collection_id, labelled, member_id
 from backend.ports import CollectionQueue, Collections, Fetched, Fetcher
 
 MAX_SITEMAPS = 20
@@ -40,10 +42,10 @@ MAX_DELAY = 5.0
 """Seconds between two fetches, at most, whatever robots.txt asks for."""
 TELL_EVERY = 5
 """Documents found between two notes of how many there are."""
-LABEL = "collection"
-"""The metadata field of each document that names its collection."""
 EMPTY = "Nothing was found there that could be ingested. Is it the address of a site, a feed or a zip of pages?"
 FORBIDDEN = "The site's robots.txt asks not to be read by robots."
+NO_PAGES = "There is no Markdown or HTML file in that archive."
+INTERRUPTED = "Footnote was interrupted before it had taken the archive in. Share it again."
 
 Work = tuple[str, str]
 """(document_id, attempt) of a document to be enqueued."""
@@ -56,20 +58,6 @@ class Accepting(Protocol):
     async def remove(self, team: str, document_id: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A collection as somebody asks for it."""
-
-    team: str
-    url: str
-    kind: CollectionKind | None = None
-    limit: int = 50
-    visibility: Visibility = TEAM_WIDE
-    stated: Metadata = NOTHING_STATED
-    refresh_days: int | None = None
-    by: str = ""
-
-
 @dataclass(frozen=True)
 class Collector:
     """One instance per process: it holds the lock under which a collection's record changes."""
@@ -79,7 +67,7 @@ class Collector:
     fetcher: Fetcher
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_attempt: Callable[[], str] = lambda: uuid4().hex
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: AbstractAsyncContextManager[object] = field(default_factory=asyncio.Lock)
 
     # --------------------------------------------------------------------------------------- what a person asks for
 
@@ -89,25 +77,32 @@ class Collector:
         old = await self.collections.get(wish.team, collection_id)
         if old is not None and old.status in ("queued", "discovering"):
             return old
-        now = self.now()
-        collection = Collection(
-            team=wish.team,
-            collection_id=collection_id,
-            url=wish.url.partition("#")[0],
-            kind=wish.kind,
-            limit=wish.limit,
-            visibility=wish.visibility,
-            status="queued",
-            created_at=old.created_at if old else now,
-            updated_at=now,
-            stated=labelled(wish.stated, collection_id),
-            refresh_days=wish.refresh_days,
-            by=wish.by,
-            attempt=self.new_attempt(),
-        )
+        collection = self._recorded(wish, old)
         await self.collections.put(collection)
         logger.bind(team=wish.team, collection_id=collection_id).info("collection queued")
         return collection
+
+    async def take_in(self, wish: Wish, archive: Upload) -> tuple[Collection, list[Work]]:
+        """Accept the documents of an archive that was handed in; return what is to be enqueued.
+
+        Nobody keeps the archive: whoever was interrupted hands it in again, and finds the same collection. Where a
+        limit of the team stops it at its first document, the collection ends as failed.
+
+        Raises:
+            Unreadable, TooLarge: it is no archive that can be read, or there is nothing in it for us.
+        """
+        entries = await asyncio.to_thread(lambda: list(discover.parse_zip(archive.content)))
+        if not entries:
+            raise Unreadable(NO_PAGES)
+        old = await self.collections.get(wish.team, derive_collection_id(wish))
+        collection = replace(self._recorded(wish, old), status="discovering")
+        await self.collections.put(collection)
+        try:
+            works = await self._accept_all(collection, _each(_members(collection, entries)), in_all=len(entries))
+        except IngestFailed as error:
+            await self.fail(wish.team, collection.collection_id, collection.attempt, str(error))
+            works = []
+        return await self._existing(wish.team, collection.collection_id), works
 
     async def report(self, team: str, collection_id: str) -> tuple[Collection, tuple[Member, ...]]:
         """Return a collection and its documents as they are now. NotFound if there is none."""
@@ -147,12 +142,50 @@ class Collector:
         collection = await self._current(team, collection_id, attempt)
         if collection is None:
             return []
+        if not is_fetchable(collection.url):
+            raise IngestFailed(INTERRUPTED)
         first = await self.fetcher.fetch(collection.url)
         kind = collection.kind or discover.kind_of(first.content)
         collection = replace(collection, kind=kind, status="discovering", found=0)
         await self._note(collection)
+        return await self._accept_all(collection, self._submissions(collection, first))
+
+    async def fail(self, team: str, collection_id: str, attempt: str, reason: str) -> None:
+        """Mark the collection failed; `reason` is for a person. Its documents stay."""
+        collection = await self._current(team, collection_id, attempt)
+        if collection and await self._note(replace(collection, status="failed", reason=reason), ends=True):
+            logger.bind(team=team, collection_id=collection_id).warning("collection failed")
+
+    # ----------------------------------------------------------------------------------------------------------- inside
+
+    def _recorded(self, wish: Wish, old: Collection | None) -> Collection:
+        now, collection_id = self.now(), derive_collection_id(wish)
+        return Collection(
+            team=wish.team,
+            collection_id=collection_id,
+            url=wish.url.partition("#")[0],
+            kind=wish.kind,
+            limit=wish.limit,
+            visibility=wish.visibility,
+            status="queued",
+            created_at=old.created_at if old else now,
+            updated_at=now,
+            stated=labelled(wish.stated, collection_id),
+            refresh_days=wish.refresh_days,
+            by=wish.by,
+            attempt=self.new_attempt(),
+        )
+
+    async def _accept_all(
+        self, collection: Collection, submissions: AsyncIterator[Submission], *, in_all: int = 0
+    ) -> list[Work]:
+        """Accept what belongs to a collection, up to its limit, and note that it is whole. Where it is known how many
+        there are `in_all`, the record says that some were left out."""
+        team, collection_id = collection.team, collection.collection_id
+        if in_all > collection.limit:
+            collection = replace(collection, reason=f"It holds {in_all:,} pages; {collection.limit:,} were taken.")
         works: list[Work] = []
-        async for submission in self._submissions(collection, first):
+        async for submission in submissions:
             try:
                 document = await self.ingest.accept(submission)
             except LimitReached as error:  # What was taken before stays.
@@ -165,14 +198,6 @@ class Collector:
                 break
         await self._found_all(collection)
         return works
-
-    async def fail(self, team: str, collection_id: str, attempt: str, reason: str) -> None:
-        """Mark the collection failed; `reason` is for a person. Its documents stay."""
-        collection = await self._current(team, collection_id, attempt)
-        if collection and await self._note(replace(collection, status="failed", reason=reason), ends=True):
-            logger.bind(team=team, collection_id=collection_id).warning("collection failed")
-
-    # ----------------------------------------------------------------------------------------------------------- inside
 
     async def _existing(self, team: str, collection_id: str) -> Collection:
         collection = await self.collections.get(team, collection_id)
@@ -215,26 +240,15 @@ class Collector:
             await self.cancel(collection.team, collection.collection_id)
 
     async def _submissions(self, collection: Collection, first: Fetched) -> AsyncIterator[Submission]:
-        template = Submission(
-            collection.team,
-            visibility=collection.visibility,
-            stated=collection.stated,
-            refresh_days=collection.refresh_days,
-            by=collection.by,
-        )
         if collection.kind == "zip":
-            for entry in await asyncio.to_thread(lambda: list(discover.parse_zip(first.content))):
-                yield replace(
-                    template,
-                    upload=Upload(entry.content, entry.path.rpartition("/")[2], entry.media_type),
-                    document_id=member_id(collection.collection_id, entry.path),
-                    shown_url=collection.url,
-                    refresh_days=None,
-                )
+            for member in _members(
+                collection, await asyncio.to_thread(lambda: list(discover.parse_zip(first.content)))
+            ):
+                yield replace(member, shown_url=collection.url)
             return
         async for url in self._pages(collection, first):
             if is_fetchable(url):
-                yield replace(template, url=url)
+                yield replace(_template(collection), url=url)
 
     async def _pages(self, collection: Collection, first: Fetched) -> AsyncIterator[str]:
         if collection.kind == "feed":
@@ -325,47 +339,30 @@ class Collector:
 # ----------------------------------------------------------------------------------------------------------- decisions
 
 
-def parse_wish(request: schema.CollectionRequest, *, team: str) -> Wish:
-    """Read a request; `team` is used where it names none.
-
-    Raises:
-        BadInput: what is wrong with it, and how to mend it.
-        FetchRefused: the URL is one that is never fetched.
-    """
-    as_document = schema.IngestRequest(
-        url=request.url,
-        team=request.team,
-        visibility=request.visibility,
-        metadata=request.metadata,
-        refresh_days=request.refresh_days,
-        by=request.by,
-    )
-    one = parse_request(as_document, team=team)
-    return Wish(
-        team=one.team,
-        url=one.url,
-        kind=request.kind,
-        limit=request.limit,
-        visibility=one.visibility,
-        stated=one.stated,
-        refresh_days=one.refresh_days,
-        by=one.by,
+def _template(collection: Collection) -> Submission:
+    return Submission(
+        collection.team,
+        visibility=collection.visibility,
+        stated=collection.stated,
+        refresh_days=collection.refresh_days,
+        by=collection.by,
     )
 
 
-def derive_collection_id(wish: Wish) -> str:
-    """Return the id that the same address always gets for the same readers."""
-    suffix = "" if wish.visibility.kind == "team" else f"\n{wish.visibility}"
-    return f"col-{_digest(normalise_url(wish.url) + suffix)}"
+def _members(collection: Collection, entries: Iterable[discover.Entry]) -> Iterable[Submission]:
+    """Return the files of an archive, each as a document of its own."""
+    for entry in entries:
+        yield replace(
+            _template(collection),
+            upload=Upload(entry.content, entry.path.rpartition("/")[2], entry.media_type),
+            document_id=member_id(collection.collection_id, entry.path),
+            refresh_days=None,
+        )
 
 
-def member_id(collection_id: str, path: str) -> str:
-    """Return the id of an archive's file: the same path is the same document, whatever is in it now."""
-    return f"{collection_id}/{path}" if len(path) <= 400 else f"{collection_id}/{_digest(path)}"
-
-
-def labelled(stated: Metadata, collection_id: str) -> Metadata:
-    return replace(stated, custom={**stated.custom, LABEL: (collection_id,)})
+async def _each(submissions: Iterable[Submission]) -> AsyncIterator[Submission]:
+    for submission in submissions:
+        yield submission
 
 
 def is_fetchable(url: str) -> bool:
@@ -393,7 +390,3 @@ def _same_host(url: str, other: str) -> bool:
         return urlsplit(url).hostname == urlsplit(other).hostname
     except ValueError:
         return False
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -13,6 +13,7 @@ from backend.ingest.extract_html import extract_html
 from backend.ingest.extract_json import extract_json, extract_notebook
 from backend.ingest.extract_mail import extract_mail
 from backend.ingest.extract_office import extract_office
+from backend.ingest.extract_outlook import extract_outlook
 from backend.ingest.extract_pdf import extract_pdf
 from backend.ingest.extract_rst import rst_to_markdown
 from backend.ingest.extract_text import csv_to_markdown, plain_to_markdown
@@ -54,6 +55,8 @@ def _read(fetched: Fetched, kind: Kind, ocr: Ocr | None) -> Extracted:
         return Extracted(text=image_text(fetched.content, ocr), metadata=Metadata(doc_type="image"))
     if kind == "email":
         return extract_mail(fetched.content)
+    if kind == "msg":
+        return extract_outlook(fetched.content)
     if kind not in _TEXTS and kind not in ("html", "markdown", "text", "csv"):
         return extract_office(fetched.content, kind)
     text = decode(fetched.content, fetched.media_type)

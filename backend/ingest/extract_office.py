@@ -32,7 +32,6 @@ MEDIA_TYPES: dict[Kind, str] = {
     "doc": "application/msword",
     "ppt": "application/vnd.ms-powerpoint",
     "xls": "application/vnd.ms-excel",
-    "msg": "application/vnd.ms-outlook",
 }
 
 

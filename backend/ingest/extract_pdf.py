@@ -47,8 +47,8 @@ _HYPHENS = "\x02\ufffe"
 """PDFium's marks of a hyphen at which a word was parted."""
 
 
-def extract_pdf(content: bytes, ocr: Ocr | None) -> Extracted:
-    """Return a PDF's text, where each page begins in it, title and metadata.
+def extract_pdf(content: bytes, ocr: Ocr | None, *, detailed: int = DETAILED_LETTERS) -> Extracted:
+    """Return a PDF's text, where each page begins in it, title and metadata. `detailed` letters are placed one by one.
 
     Raises:
         Unreadable: it has no text, for the reason that it gives.
@@ -61,7 +61,7 @@ def extract_pdf(content: bytes, ocr: Ocr | None) -> Extracted:
             raise Unreadable(ENCRYPTED) from None
         raise Damaged(str(error)) from error
     with closing(document):
-        reader = _Reader(document, ocr)
+        reader = _Reader(document, ocr, detailed)
         text, pages = _assembled(reader.pages())
         if not any(map(str.isalnum, text)) and not reader.scans:
             raise Damaged("There is no text, and no image either.")
@@ -86,6 +86,7 @@ def _assembled(pages: Mapping[int, str]) -> tuple[str, tuple[tuple[int, int], ..
 class _Reader:
     document: Any
     ocr: Ocr | None
+    detailed: int
     letters: int = 0
     scans: int = 0
     unread: int = 0
@@ -114,12 +115,13 @@ class _Reader:
     def _page(self, page: Any, number: int, placed: dict[int, Sequence[Block]], found: dict[int, str]) -> None:
         with closing(page.get_textpage()) as textpage:
             count = textpage.count_chars()
-            words = words_of(textpage, count) if self.letters < DETAILED_LETTERS else []
+            words = words_of(textpage, count) if self.letters < self.detailed else []
             self.letters += count
-            if not words and count >= MIN_LETTERS:
-                found[number] = plain_to_markdown(textpage.get_text_range())
-        if sum(len(word.text) for word in words) >= MIN_LETTERS or number in found:
+            ordered = textpage.get_text_range() if not words and count >= MIN_LETTERS else ""
+        if sum(len(word.text) for word in words) >= MIN_LETTERS:
             placed[number] = blocks_of(words)
+        elif any(map(str.isalnum, ordered)):  # a turned page, or one of a very long document
+            found[number] = plain_to_markdown(ordered.replace("\r\n", "\n"))
         else:
             found[number] = self._scanned(page) or " ".join(word.text for word in words)
 

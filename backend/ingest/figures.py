@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Literal, Protocol, TypeAlias
 
 from backend.errors import FetchFailed, FetchRefused, LimitReached, TooLarge, Unavailable, Unreadable
+from backend.tracing import span
 
 Stage: TypeAlias = Literal["fetch", "extract", "split", "embed", "write"]
 Failure: TypeAlias = Literal[
@@ -48,7 +49,8 @@ def timed(figures: IngestFigures, stage: Stage) -> Iterator[None]:
     """Time a stage, however it ends."""
     start = perf_counter()
     try:
-        yield
+        with span(stage):
+            yield
     finally:
         figures.ingest_stage(stage, perf_counter() - start)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -24,8 +25,7 @@ from backend.ingest.limits import Allowance, TeamLimits
 from backend.ingest.refresh import Enqueue, looked_at, not_found, not_read, notice_of
 from backend.ingest.staging import owner_mark, pack_parcel, unpack_parcel
 from backend.ingest.submission import Submission, derive_id
-from backend.ingest.suspect import addressing
-from backend.ingest.twins import Prepared, Twins, one_of_each, text_digest
+from backend.ingest.twins import Prepared, Twins, one_of_each, seen_in
 from backend.ports import Blobs, Documents, Embedder, Fetched, Fetcher, IndexWriter, Notices, Removals, Sketches, Usages
 
 GENEROUS = TeamLimits()
@@ -54,7 +54,7 @@ def worth_retry(error: BaseException) -> bool:
 class Ingest:
     """Every step of ingestion over the ports. `version` names how text is extracted and split: when it changes, a
     document that is ingested again is indexed again. A page that stays missing for `gone_after` is gone. One instance
-    per process: it holds the lock."""
+    per process: it holds the lock, which several processes may share."""
 
     documents: Documents
     removals: Removals
@@ -73,7 +73,7 @@ class Ingest:
     figures: IngestFigures = UNCOUNTED
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_attempt: Callable[[], str] = lambda: uuid4().hex
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: AbstractAsyncContextManager[object] = field(default_factory=asyncio.Lock)
 
     # ------------------------------------------------------------------------------------------- what a person asks for
 
@@ -130,7 +130,7 @@ class Ingest:
         unfinished = await self.documents.unfinished()
         for document in unfinished:
             if document.status == "deleted":
-                await self._remove(document)
+                await self._finish_removal(document)
             else:
                 await queue.enqueue(document.team, document.document_id, document.attempt)
         return len(unfinished)
@@ -193,7 +193,7 @@ class Ingest:
             extracted = await self.extract(fetched)
         description = describe(document, fetched, extracted)
         revision = revision_of(document, extracted, description, self._made_by)
-        snapshot = _seen_in(extracted, snapshot)
+        snapshot = seen_in(extracted, snapshot)
         if revision == document.revision:
             await self._unchanged(document, snapshot)
             return None
@@ -369,6 +369,12 @@ class Ingest:
                 logger.bind(team=after.team, document_id=after.document_id).warning("document gone")
             await self.documents.put(replace(after, attempt=""))
 
+    async def _finish_removal(self, seen: Document) -> None:
+        async with self.lock:
+            document = await self.documents.get(seen.team, seen.document_id)
+            if document and document.status == "deleted" and document.attempt:
+                await self._remove(document)
+
     async def _remove(self, document: Document) -> None:
         """First the record, which is the truth; `attempt` marks until the end that the index may still hold it."""
         removed = records.removed(document, self.now())
@@ -380,17 +386,6 @@ class Ingest:
         if document.origin.blob:
             await self.blobs.delete(document.origin.blob)
         await self.documents.put(replace(removed, attempt=""))
-
-
-def _seen_in(extracted: Extracted, snapshot: Snapshot) -> Snapshot:
-    captions = [caption.text for caption in extracted.captions]
-    return replace(
-        snapshot,
-        text=text_digest("\n".join((extracted.text, *captions))),
-        captions=len(captions),
-        images=max(0, extracted.images - len(captions)),
-        addressed=addressing(extracted.text),
-    )
 
 
 def _described(prepared: Prepared) -> Document:

@@ -58,7 +58,7 @@ def sniff(fetched: Fetched) -> Kind:
     if content.startswith(b"PK\x03\x04"):
         return _zip_kind(content)
     if content.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        return _ole_kind(content)
+        return _ole_kind(fetched)
     if content.startswith(b"{\\rtf"):
         return "rtf"
     if _is_image(content):
@@ -97,12 +97,13 @@ def _zip_kind(content: bytes) -> Kind:
     return kind
 
 
-def _ole_kind(content: bytes) -> Kind:
+def _ole_kind(fetched: Fetched) -> Kind:
+    content = fetched.content
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise Unreadable(ENCRYPTED)
     kind = next((kind for stream, kind in _OLE_STREAMS if stream.encode("utf-16-le") in content), None)
-    if kind is None:
-        raise Unreadable(UNKNOWN)
+    if kind is None:  # its directory may be at the end, and cut off
+        raise Unreadable(DAMAGED if name_suffix(fetched) in _BINARY_NAMES else UNKNOWN)
     return kind
 
 

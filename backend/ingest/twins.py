@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from backend.domain import Chunk, Contents, Document, IndexedDocument, Snapshot
+from backend.domain import Chunk, Contents, Document, Extracted, IndexedDocument, Snapshot
 from backend.ingest.sketch import SIMILAR_FROM, similarity, sketch_of
+from backend.ingest.suspect import addressing
 from backend.ports import Documents, IndexWriter, Sketches
 
 KIN = 5
@@ -23,6 +24,18 @@ KIN = 5
 def text_digest(text: str) -> str:
     """Return what texts of the same words have in common, however they are spaced."""
     return sha256(" ".join(text.split()).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def seen_in(extracted: Extracted, snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with what was found in the text."""
+    captions = [caption.text for caption in extracted.captions]
+    return replace(
+        snapshot,
+        text=text_digest("\n".join((extracted.text, *captions))),
+        captions=len(captions),
+        images=max(0, extracted.images - len(captions)),
+        addressed=addressing(extracted.text),
+    )
 
 
 def are_twins(one: Document, other: Document) -> bool:
