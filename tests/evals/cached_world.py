@@ -32,38 +32,56 @@ class _Row:
 
 @dataclass
 class QuickIndex:
-    """ports.Index and a writer over arrays: exact cosine and BM25, under the same access rule as the real one."""
+    """ports.Index and a writer over arrays: exact cosine and BM25, under the same access rule as the real one.
+
+    Until a document changes, the same search is made once: what is measured is not this index.
+    """
 
     documents: dict[str, IndexedDocument] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._rows: dict[str, list[_Row]] = {key: _rows_of(one) for key, one in self.documents.items()}
+        self._rows: dict[str, list[_Row]] = {}
+        self._holders: defaultdict[str, set[str]] = defaultdict(set)
+        for document in self.documents.values():
+            self._hold(document)
         self._build()
 
     async def replace(self, documents: Sequence[IndexedDocument]) -> None:
         for document in documents:
-            self.documents[document.document_id] = document
-            self._rows[document.document_id] = _rows_of(document)
+            self._let_go(document.document_id)
+            self._hold(document)
         if documents:
             self._build()
 
     async def delete(self, team: str, document_ids: Sequence[str]) -> None:
         for document_id in document_ids:
+            self._let_go(document_id)
             self.documents.pop(document_id, None)
             self._rows.pop(document_id, None)
         if document_ids:
             self._build()
 
+    def _hold(self, document: IndexedDocument) -> None:
+        self.documents[document.document_id] = document
+        self._rows[document.document_id] = _rows_of(document)
+        for row in self._rows[document.document_id]:
+            for word in row.words:
+                self._holders[word].add(document.document_id)
+
+    def _let_go(self, document_id: str) -> None:
+        """Forget which words a document holds; it keeps its place in the order until it is deleted."""
+        for row in self._rows.get(document_id, ()):
+            for word in row.words:
+                self._holders[word].discard(document_id)
+
     def _build(self) -> None:
+        self._found: dict[tuple[object, ...], list[Passage]] = {}
         self._all = [row for rows in self._rows.values() for row in rows]
+        sizes = [len(rows) for rows in self._rows.values()]
+        self._first = dict(zip(self._rows, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
         self._vectors = np.stack([row.vector for row in self._all])
         self._lengths = np.array([row.words.total() for row in self._all], np.float32)
         self._seen = np.array([str(row.document.visibility) for row in self._all])
-        held: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-        for at, row in enumerate(self._all):
-            for word, count in row.words.items():
-                held[word].append((at, count))
-        self._postings = held
         self._norms = K1 * (1 - B + B * self._lengths / (self._lengths.mean() or 1.0))
 
     def _admitted(self, query: Query) -> np.ndarray:
@@ -72,13 +90,32 @@ class QuickIndex:
             mask &= np.array([admits(query.filter, row.document) for row in self._all])
         return mask
 
+    def _held(self, word: str) -> np.ndarray:
+        """Return the place of each row that holds a word, in order, and how often."""
+        held = [
+            (self._first[key] + at, row.words[word])
+            for key in self._holders.get(word, ())
+            for at, row in enumerate(self._rows[key])
+            if word in row.words
+        ]
+        return np.array(sorted(held), np.intp).reshape(-1, 2)
+
     async def search_vector(self, query: Query, vector: Vector, *, limit: int) -> list[Passage]:
-        return self._best(np.where(self._admitted(query), self._vectors @ vector, -np.inf), limit)
+        key = (query.audience.visibilities(), query.filter, vector.tobytes(), limit)
+        if key not in self._found:
+            self._found[key] = self._best(np.where(self._admitted(query), self._vectors @ vector, -np.inf), limit)
+        return self._found[key]
 
     async def search_text(self, query: Query, text: str, *, limit: int) -> list[Passage]:
+        key = (query.audience.visibilities(), query.filter, text, limit)
+        if key not in self._found:
+            self._found[key] = self._by_words(query, text, limit)
+        return self._found[key]
+
+    def _by_words(self, query: Query, text: str, limit: int) -> list[Passage]:
         scores = np.zeros(len(self._all), np.float64)
         for word in sorted(set(_words(text))):
-            held = np.array(self._postings.get(word, ()), np.intp).reshape(-1, 2)
+            held = self._held(word)
             rarity = log(1 + (len(self._all) - len(held) + 0.5) / (len(held) + 0.5))
             rows, counts = held[:, 0], held[:, 1]
             scores[rows] += rarity * counts * (K1 + 1) / (counts + self._norms[rows])

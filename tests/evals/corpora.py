@@ -36,6 +36,11 @@ def evals_folder() -> Path:
     return Path(os.environ.get("FOOTNOTE_EVALS", "../shared/evals"))
 
 
+def asked_for(name: str) -> bool:
+    """Whether this set was asked for by its name, and so in its long form, rather than measured with all others."""
+    return name in sys.argv[1:]
+
+
 def note(text: str) -> None:
     """Say beside the tables what is going on: a first run embeds for minutes."""
     print(text, file=sys.stderr, flush=True)

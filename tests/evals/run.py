@@ -2,7 +2,9 @@
 
 Each step's module says which labelled sets it can measure (`SETS`) and measures them (`report`). The sets are read from
 FOOTNOTE_EVALS; embeddings are cached in `<data>/evals/`. Everything is in process and without an LLM. Tables go to
-standard output; what is being done, and the seconds that it took, to standard error as well.
+standard output; what is being done, and the seconds that it took, to standard error as well. Without names all steps
+are measured, two at a time in processes of their own, and those with a long form (`SET=cache`, `SET=audience`) in their
+short one.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter, process_time
 from typing import Protocol, cast
 
@@ -38,6 +41,9 @@ STEPS = (
     "audience",
 )
 """Modules beside this one, in the order of the story."""
+AT_ONCE = 2
+STEP = "step:"
+"""How a child of this program is told which step is its own."""
 
 
 class Step(Protocol):
@@ -62,17 +68,45 @@ def unknown(names: Sequence[str]) -> list[str]:
 
 
 async def main(names: Sequence[str], settings: Settings) -> None:
-    """Measure the named sets, or all, and print each step's tables as soon as they are there."""
-    cache, console, began = settings.data_dir / "evals", Console(width=160), perf_counter()
+    """Measure the named sets and print each step's tables as soon as they are there."""
+    console = Console(width=160)
+    chosen = [(step, [name for name in step.SETS if name in names]) for step in steps()]
+    await _measured([(step, wanted) for step, wanted in chosen if wanted], settings, console)
+
+
+async def all_steps() -> None:
+    """Measure every step in a process of its own, `AT_ONCE` at a time, and print them in the order of the story."""
+    began, free = perf_counter(), asyncio.Semaphore(AT_ONCE)
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(_in_child(name, free)) for name in STEPS]
+        for output in running:
+            print(await output, flush=True)
+    used = getrusage(RUSAGE_CHILDREN)
+    print(f"{perf_counter() - began:.0f} s in all, {used.ru_utime + used.ru_stime:.0f} s of processor time")
+
+
+async def _in_child(name: str, free: asyncio.Semaphore) -> str:
+    async with free:
+        command = (sys.executable, "-m", __spec__.name, STEP + name)
+        child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        output, _ = await child.communicate()
+    return output.decode() if child.returncode == 0 else f"{name} failed; what it had printed:\n{output.decode()}"
+
+
+async def one_step(name: str, settings: Settings) -> None:
+    """Measure one step over all its sets."""
+    step = cast(Step, import_module(f"tests.evals.{name}"))
+    await _measured([(step, list(step.SETS))], settings, Console(width=160))
+
+
+async def _measured(chosen: Sequence[tuple[Step, Sequence[str]]], settings: Settings, console: Console) -> None:
+    cache = settings.data_dir / "evals"
     embedder = await asyncio.to_thread(MiniLM.open, settings.model_dir, cache, settings.embedding_threads)
     try:
-        for step in steps():
-            wanted = [name for name in step.SETS if not names or name in names]
-            if wanted:
-                await _print(step, wanted, embedder, cache, console)
+        for step, names in chosen:
+            await _print(step, names, embedder, cache, console)
     finally:
         embedder.close()
-    console.print(f"{perf_counter() - began:.0f} s in all, {process_time():.0f} s of processor time", style="dim")
 
 
 async def _print(step: Step, names: Sequence[str], embedder: MiniLM, cache: Path, console: Console) -> None:
@@ -85,6 +119,11 @@ async def _print(step: Step, names: Sequence[str], embedder: MiniLM, cache: Path
 
 if __name__ == "__main__":
     logger.remove()
+    if sys.argv[1:] and sys.argv[1].startswith(STEP):
+        sys.exit(asyncio.run(one_step(sys.argv[1].removeprefix(STEP), load_settings())))
     if strangers := unknown(sys.argv[1:]):
         sys.exit(f"No step measures {', '.join(strangers)}.")
-    asyncio.run(main(sys.argv[1:], load_settings()))
+    if sys.argv[1:]:
+        asyncio.run(main(sys.argv[1:], load_settings()))
+    else:
+        asyncio.run(all_steps())
