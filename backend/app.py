@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
+from backend.access import Keyring
 from backend.adapters.blobs import FileBlobs
 from backend.adapters.dbos import DbosIngestQueue
+from backend.adapters.dbos_takeover import executors_at_work, take_over
 from backend.adapters.lancedb import LanceIndex
 from backend.adapters.llm_captioner import LLMCaptioner
 from backend.adapters.migrate import downgrade, migrate
 from backend.adapters.minilm import MiniLM
+from backend.adapters.replicas import Lock, Replicas
 from backend.adapters.sql import Database
 from backend.adapters.sql_history import SqlHistory
 from backend.api.limits import MeteredRuns
-from backend.api.security import Key, Keys, configured_keys, is_loopback, own_key
+from backend.api.security import Access, Key, Keys, configured_keys, is_loopback, own_key
 from backend.api.services import Limits, Services
 from backend.caches import cache_of, opened_caches, opened_door
 from backend.checks import checks_of
@@ -39,10 +42,13 @@ from backend.ingest.polite import PoliteFetcher
 from backend.ingest.purge import Purge
 from backend.ingest.refresh import Refreshing
 from backend.ingest.split import split
+from backend.ingest.stranded import Stranded
+from backend.keeping import people, retention, stored_feedbacks, stored_runs
 from backend.lock import FolderLock
-from backend.ports import Captioner, Embedder, IndexWriter
+from backend.ports import Blobs, Captioner, Embedder, IndexWriter
 from backend.prompts import Prompts, load_prompts
 from backend.query.caching.writing import ForgettingWriter
+from backend.replicas import ROLL_CALL, RollCall, led, opened_replicas
 from backend.settings import PROJECT, Settings, SettingsError
 from backend.telemetry import Telemetry
 from backend.upkeep import Chore, interval, kept_up
@@ -64,6 +70,10 @@ class Places:
     database: str
     work: str
     """Database of durable work."""
+    blobs_uri: str = ""
+    """The object store that has the blobs; "" where the data folder has them."""
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Options of the object store."""
 
     @classmethod
     def of(cls, settings: Settings) -> Places:
@@ -75,7 +85,14 @@ class Places:
             index=settings.index_uri or str(data / "index"),
             database=database,
             work=database if shared else f"sqlite:///{data / 'work.db'}",
+            blobs_uri=settings.blobs_uri or "",
+            storage=settings.storage_options,
         )
+
+    @property
+    def together(self) -> bool:
+        """Whether other backends may work beside this one: nothing that they need is in its folder."""
+        return not self.database.startswith("sqlite") and "://" in self.index and bool(self.blobs_uri)
 
     @property
     def blobs(self) -> Path:
@@ -84,6 +101,10 @@ class Places:
     @property
     def lock(self) -> Path:
         return self.data / "lock"
+
+    @property
+    def replica(self) -> Path:
+        return self.data / "replica"
 
     @property
     def api_key(self) -> Path:
@@ -117,7 +138,7 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
         FootnoteError: something cannot be opened; the message says what, and how to mend it.
     """
     places = Places.of(settings)
-    keys = keys or Keys((Key.of(own_key(places.api_key), {"admin"}),))
+    keys = keys or Keys((Key.of(own_key(places.api_key), {"admin"}, "own"),))
     telemetry, plan = Telemetry(), load_plan(PROMPTS)
     prompts = plan.chosen_from(load_prompts(PROMPTS))
     telemetry.expect_prompts(name for name in prompts.ids() if name.startswith("answer@"))
@@ -127,19 +148,30 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
         await asyncio.to_thread(migrate, places.database)
         database = await stack.enter_async_context(opened_database(places))
         embedder = await stack.enter_async_context(opened_embedder(settings, places))
-        index = await stack.enter_async_context(opened_index(places, embedder))
+        replicas = await stack.enter_async_context(
+            opened_replicas(places.database, places.replica, together=places.together)
+        )
+        index = await stack.enter_async_context(opened_index(places, embedder, replicas.writing))
         caches = await stack.enter_async_context(opened_caches(settings, database, telemetry))
         door = await stack.enter_async_context(opened_door(settings, database, telemetry))
         writer = ForgettingWriter(index, caches.answers)
-        captioner = _captioner(models, prompts)
-        ingest = await _ingest(settings, places, stack, database, embedder, writer, captioner, telemetry, now)
-        collector = Collector(database.collections, ingest, ingest.fetcher, now)
-        queue = await DbosIngestQueue.open(places.work, ingest, workers=settings.ingest_workers, collector=collector)
+        await cleared(places)
+        captioner = captioner_of(models, prompts)
+        ingest = await opened_ingest(
+            settings, places, stack, database, embedder, writer, captioner, telemetry, replicas.records, now
+        )
+        collector = Collector(database.collections, ingest, ingest.fetcher, now, lock=replicas.collections)
+        queue = await DbosIngestQueue.open(
+            places.work, ingest, workers=settings.ingest_workers, collector=collector, executor=replicas.name
+        )
         stack.push_async_callback(queue.close)
         await ingest.resume(queue)
         await collector.resume(queue)
-        chores = _chores(settings, database, index, ingest, queue, now)
+        chores = led(replicas, _chores(settings, database, index, ingest, queue, now))
         await stack.enter_async_context(kept_up(chores, interval(settings.purge_after, settings.gone_after)))
+        if not places.database.startswith("sqlite"):
+            roll_call = _roll_call(replicas, ingest, collector, queue)
+            await stack.enter_async_context(kept_up({"roll call": roll_call.look}, ROLL_CALL))
         pipeline = await stack.enter_async_context(
             opened_pipeline(
                 settings,
@@ -148,7 +180,7 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
                 index,
                 caches.remembering(embedder),
                 database.documents,
-                MeteredRuns(database.runs, database.spendings, telemetry),
+                MeteredRuns(stored_runs(settings, database), database.spendings, telemetry),
                 caches,
             )
         )
@@ -158,14 +190,17 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
             queue=queue,
             documents=database.documents,
             runs=database.runs,
-            feedbacks=database.feedbacks,
+            feedbacks=stored_feedbacks(settings, database),
             removals=database.removals,
             notices=database.notices,
             collector=collector,
             collections=queue,
             index=index,
-            keys=keys,
+            access=Access(keys, Keyring(database.api_keys, now)),
+            audit=database.audit,
+            people=people(database, ingest, index, caches),
             insights=Insights(SqlHistory(database.engine), embedder, plan),
+            prompts=tuple(answerer.prompt for answerer in pipeline.answerers),
             plan=plan if settings.writes_with_llm else NO_PLAN,
             team=settings.team,
             answers_with=answers_with(settings),
@@ -208,9 +243,25 @@ async def rebuilding(settings: Settings) -> AsyncIterator[tuple[Services, tuple[
             ]
             for document in kept:
                 await database.documents.put(document)
-        await LanceIndex.discard(places.index)
+        await LanceIndex.discard(places.index, places.storage)
         async with services(settings, keys_of(settings)) as opened:
             yield opened, tuple(kept)
+
+
+async def cleared(places: Places) -> None:
+    """Delete what a crash left half-written; the folder is this backend's alone."""
+    blobs = opened_blobs(places)
+    if isinstance(blobs, FileBlobs):
+        await blobs.clear_unfinished()
+
+
+def opened_blobs(places: Places) -> Blobs:
+    """Return where files that were handed in are kept; there is nothing to close."""
+    if not places.blobs_uri:
+        return FileBlobs(places.blobs)
+    from backend.adapters.object_blobs import ObjectBlobs  # half a second of importing that few need
+
+    return ObjectBlobs.open(places.blobs_uri, places.storage)
 
 
 @asynccontextmanager
@@ -223,8 +274,11 @@ async def opened_database(places: Places) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def opened_index(places: Places, embedder: Embedder) -> AsyncIterator[LanceIndex]:
-    index = await LanceIndex.open(places.index, embedder.name, embedder.dimensions)
+async def opened_index(places: Places, embedder: Embedder, writing: Lock | None = None) -> AsyncIterator[LanceIndex]:
+    """Open the index. `writing` is held by whoever writes, where several backends do."""
+    index = await LanceIndex.open(
+        places.index, embedder.name, embedder.dimensions, storage=places.storage, writing=writing
+    )
     try:
         yield index
     finally:
@@ -256,7 +310,7 @@ async def opened_embedder(settings: Settings, places: Places) -> AsyncIterator[E
         yield remote
 
 
-async def _ingest(
+async def opened_ingest(
     settings: Settings,
     places: Places,
     stack: AsyncExitStack,
@@ -265,11 +319,11 @@ async def _ingest(
     writer: IndexWriter,
     captioner: Captioner | None,
     counts: IngestFigures,
+    lock: Lock,
     now: Clock,
 ) -> Ingest:
     fetcher = HttpFetcher(allow=settings.fetch_allow, max_bytes=settings.max_bytes, timeout=settings.fetch_timeout)
-    blobs = FileBlobs(places.blobs)
-    await blobs.clear_unfinished()
+    blobs = opened_blobs(places)
     figures = MAX_FIGURES if captioner else 0
     pool = ExtractPool(
         workers=settings.ingest_workers,
@@ -295,10 +349,11 @@ async def _ingest(
         version=f"{VERSION}/{captioner.name}" if captioner else VERSION,
         figures=counts,
         now=now,
+        lock=lock,
     )
 
 
-def _captioner(models: Models, prompts: Prompts) -> Captioner | None:
+def captioner_of(models: Models, prompts: Prompts) -> Captioner | None:
     """Return what describes images, None where no model that sees is configured."""
     llm = models.for_role("caption")
     return LLMCaptioner(llm, prompts.get(CAPTION)) if llm else None
@@ -311,7 +366,20 @@ def _chores(
     refreshing = Refreshing(database.documents, ingest, queue, now)
     kept = cache_of(settings, database)
     purge = Purge(database.removals, index, ingest, database.runs, database.flush, kept, settings.purge_after, now)
-    return {"refresh": refreshing.run, "purge": purge.run}
+    return {
+        "refresh": refreshing.run,
+        "purge": purge.run,
+        "stranded": Stranded(ingest, queue).look,
+        "retention": retention(settings, database, now).run,
+    }
+
+
+def _roll_call(replicas: Replicas, ingest: Ingest, collector: Collector, queue: DbosIngestQueue) -> RollCall:
+    async def resume() -> None:
+        await ingest.resume(queue)
+        await collector.resume(queue)
+
+    return RollCall(replicas, executors_at_work, take_over, resume)
 
 
 def _secret(settings: Settings) -> str | None:

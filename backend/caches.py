@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,7 @@ from backend.adapters.redis import RedisCache
 from backend.adapters.sql import Database
 from backend.adapters.sql_cache import SqlCache
 from backend.api.limits import Budgets, Doorkeeper
+from backend.pii import Blotter
 from backend.ports import Embedder, Scope
 from backend.query.caching.answers import Answers
 from backend.query.caching.embedding import CachedEmbedder
@@ -35,6 +36,7 @@ class Caches:
     answers: Tiers
     vectors: Tiers
     semantic: float | None
+    blot: Callable[[str], str] = str
 
     def remembering(self, embedder: Embedder) -> Embedder:
         """Return the embedder, which remembers the vectors of queries."""
@@ -46,7 +48,7 @@ class Caches:
         """Return the cache of answers. `recipe` names what decides on an answer beside its evidence and its answerer:
         where one of it changes, older answers are not found again."""
         digest = hashlib.sha256("\0".join((embedder.name, *recipe)).encode()).hexdigest()
-        return Answers(self.answers, digest, Semantic(self.semantic, embedder) if self.semantic else None)
+        return Answers(self.answers, digest, Semantic(self.semantic, embedder) if self.semantic else None, self.blot)
 
 
 @asynccontextmanager
@@ -66,11 +68,13 @@ async def opened_caches(settings: Settings, database: Database, telemetry: Telem
             # What Redis could not be told to drop must be gone by the time at which a removal is complete.
             shared = [RedisCache.open(url, max(1, int(min(age, settings.purge_after.total_seconds()))))]
             stack.push_async_callback(shared[0].close)
+        near = min(age, shared[0].age) if shared else age  # nobody tells this memory what another replica removes
         lasting = cache_of(settings, database)
         yield Caches(
-            answers=Tiers((MemoryCache(settings.cache_bytes, age), *shared, lasting), telemetry),
+            answers=Tiers((MemoryCache(settings.cache_bytes, near), *shared, lasting), telemetry),
             vectors=Tiers((MemoryCache(VECTOR_BYTES, age), *shared), telemetry),
             semantic=settings.semantic_cache,
+            blot=Blotter(settings.redact, settings.redact_regions).blot if settings.redact else str,
         )
 
 

@@ -15,6 +15,7 @@
     │   ├── FetchRefused          the URL is one that we do not fetch (scheme, private address, too many redirects)
     │   ├── FetchFailed           the URL cannot be had now; worth a retry when `retry`; `gone`: nothing is there
     │   └── Unreadable            fetched, but no text can be had from it
+    ├── BackupFailed         500  a backup cannot be made, read or restored; the message says what to do
     └── Unavailable          503  a dependency is down; worth a retry
         ├── IndexUnavailable
         ├── DatabaseUnavailable
@@ -110,6 +111,10 @@ class FetchFailed(IngestFailed):
 
 class Unreadable(IngestFailed):
     title = "Document not readable"
+
+
+class BackupFailed(FootnoteError):
+    title = "Backup failed"
 
 
 class Unavailable(FootnoteError):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from loguru import logger
 
+from backend.tracing import trace_id
+
 if TYPE_CHECKING:
     from loguru import Message, Record
 
@@ -35,6 +37,7 @@ def chosen(form: Format | None, env: str) -> Format:
 def configure(form: Format, level: str, stream: TextIO | None = None) -> None:
     """Send our own events from `level` on, and every library's warnings, to `stream` (standard error)."""
     target = stream or sys.stderr
+    logger.configure(patcher=_with_trace)
     logger.remove()
     if form == "json":
         logger.add(JsonLines(target), level=level, format="", backtrace=False, diagnose=False)
@@ -46,6 +49,12 @@ def configure(form: Format, level: str, stream: TextIO | None = None) -> None:
         library.handlers.clear()
         library.propagate = True
         library.setLevel(logging.WARNING)
+
+
+def _with_trace(record: Record) -> None:
+    """Name the trace that a line is part of, where there is one."""
+    if named := trace_id():
+        record["extra"]["trace_id"] = named
 
 
 def json_line(record: Record) -> str:

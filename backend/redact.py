@@ -35,6 +35,50 @@ def redact(trace: Json, removed: Collection[str]) -> Json:
     }
 
 
+def without_words(trace: Json, asked: Collection[str]) -> Json:
+    """Return somebody else's trace without these questions (as `folded`), which stand in it as earlier turns of the
+    thread, and without what was answered to them. The query, which may have been made of them, is then what was asked.
+    """
+    question = trace["question"]
+    assert isinstance(question, dict)
+    turns = _items(question["history"])
+    told = [turn["role"] == "user" and folded(str(turn["text"])) in asked for turn in turns]
+    answers = [turn["role"] == "assistant" and at > 0 and told[at - 1] for at, turn in enumerate(turns)]
+    kept = [turn for at, turn in enumerate(turns) if not told[at] and not answers[at]]
+    if len(kept) == len(turns):
+        return trace
+    query = trace["query"]
+    assert isinstance(query, dict)
+    return {**trace, "question": {**question, "history": kept}, "query": {**query, "text": question["text"]}}
+
+
+def folded(text: str) -> str:
+    """Return a question as it is compared: case and spaces say nothing."""
+    return " ".join(text.split()).casefold()
+
+
+def stripped(trace: Json) -> Json:
+    """Return the trace of a run whose words are kept no longer: its figures and the ids of documents are left."""
+    question, query = trace["question"], trace["query"]
+    assert isinstance(question, dict)
+    assert isinstance(query, dict)
+    return {
+        **trace,
+        "question": {**question, "text": WITHHELD, "history": [], "filter": None},
+        "query": {**query, "text": WITHHELD, "filter": None, "notices": []},
+        "passages": [_blank(item) for item in _items(trace["passages"])],
+        "citations": [_blank(item) for item in _items(trace["citations"])],
+        "answer": WITHHELD if trace["answer"] else "",
+        "error": "",
+    }
+
+
+def has_words(trace: Json) -> bool:
+    """Whether the trace still says what was asked."""
+    question = trace["question"]
+    return isinstance(question, dict) and question["text"] != WITHHELD
+
+
 def removed_since(created_at: str, removed: Mapping[str, datetime]) -> frozenset[str]:
     """Return the documents that were removed when a run of this moment (ISO 8601) was under way, or later."""
     began = datetime.fromisoformat(created_at)

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 
 import uvicorn
 from loguru import logger
@@ -19,6 +19,7 @@ from backend.api.services import Work
 from backend.app import Places, keys_of, services
 from backend.lock import FolderLock
 from backend.settings import Settings, SettingsError
+from backend.signals import opened_signals
 
 BACKLOG = 2048
 SWITCH_INTERVAL = 0.0005
@@ -95,13 +96,19 @@ async def serve(settings: Settings) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     keys, places = keys_of(settings), Places.of(settings)
     with FolderLock(places.lock) as lock, closing(listen(settings.host, settings.port)) as bound:
-        async with services(settings, keys) as opened:
+        async with traced(settings), services(settings, keys) as opened:
             lock.announce(url_of(bound))
             key = "as configured" if keys else str(places.api_key)
             fields = {"url": url_of(bound), "key": key, "answers_with": opened.answers_with}
             logger.bind(**fields).info("backend ready")
             await Server(create(opened), opened.work, signals=True).serve([bound])
         logger.info("backend stopped")
+
+
+def traced(settings: Settings) -> AbstractAsyncContextManager[None]:
+    """Return what sends this process's traces and errors for as long as it is open, where settings say so."""
+    dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
+    return opened_signals("footnote-backend", settings.otlp_endpoint, dsn)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import yaml
 from pydantic import (
@@ -31,6 +31,8 @@ from pydantic_settings import (
 )
 
 from backend.models import Model, Role
+from backend.pii import Pii
+from backend.signals import SIGNALS, check_installed
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -66,6 +68,9 @@ def read_rate(value: object) -> str | None:
 Rate: TypeAlias = Annotated[str | None, BeforeValidator(read_rate)]
 
 
+Days: TypeAlias = Annotated[int, Field(ge=0, le=36_500)]
+
+
 class SettingsError(Exception):
     """A setting is wrong; the message is one line that names the variable."""
 
@@ -87,8 +92,21 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[str, ...], NoDecode] = ()
     """More keys, comma-separated, each `role+role:key` with roles of ask, ingest, admin."""
 
+    backups: str = "backups"
+    """Where backups are kept: a folder, best on another disk, or `s3://bucket/backups`."""
+    otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where traces are sent, by OTLP over HTTP, such as http://collector:4318; unset, nothing is traced."""
+    sentry_dsn: SecretStr | None = Field(default=None, validation_alias="SENTRY_DSN")
+    """Where errors are reported, without anything that somebody wrote; unset, nowhere."""
+
     index_uri: str | None = None
+    """A folder, or an object store's `s3://bucket/index`; unset, in the data folder."""
+    blobs_uri: str | None = None
+    """Where files that were handed in are kept: `s3://bucket/blobs`; unset, in the data folder."""
+    storage_options: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, repr=False)
+    """What the object store needs beside the environment's `AWS_…`, as JSON or YAML: `{aws_endpoint: …}`."""
     database_url: str | None = None
+    """`postgresql://user:password@host/name`; unset, SQLite in the data folder."""
 
     embedder: Literal["minilm", "openai"] = "minilm"
     embedding_model: str = "text-embedding-3-small"
@@ -169,18 +187,46 @@ class Settings(BaseSettings):
     purge_after: Duration = timedelta(hours=24)
     """How long the bytes of a removed document may stay on the disk; no answer uses them from the removal on."""
 
-    @field_validator("api_keys", "fetch_allow", mode="before")
+    keep_runs_days: Days = 365
+    """Days for which a question is kept with all that came of it; 0, here and below, is for ever."""
+    keep_traces_days: Days = 0
+    """Days after which only the figures of a run are left of it, without its words."""
+    keep_feedback_days: Days = 0
+    """Days for which a rating is kept, at most as long as its run."""
+    keep_spendings_days: Days = 60
+    """Days for which it is kept what a user, channel or team spent on models in a day."""
+    keep_audit_days: Days = 730
+    """Days for which it is kept who did what, and which keys there were."""
+    redact: Annotated[tuple[Pii, ...], NoDecode] = ()
+    """What is blotted out of questions and comments before they are stored, comma-separated: email, phone, iban, card,
+    ip, or all. What is searched is the question as it was asked."""
+    redact_regions: Annotated[tuple[str, ...], NoDecode] = ()
+    """Countries, such as DE,US, whose telephone numbers are known without +49 or +1 in front."""
+
+    @field_validator("redact", mode="before")
+    @classmethod
+    def _all_kinds(cls, value: object) -> object:
+        return get_args(Pii) if value == ("all",) else value
+
+    @field_validator("redact_regions")
+    @classmethod
+    def _known_regions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [one for one in value if not re.fullmatch(r"[A-Z]{2}", one)]:
+            raise ValueError(f"{unknown[0][:20]} is no country's code such as DE or US")
+        return value
+
+    @field_validator("api_keys", "fetch_allow", "redact", "redact_regions", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
-    @field_validator("models", "model_roles", mode="before")
+    @field_validator("models", "model_roles", "storage_options", mode="before")
     @classmethod
     def _read_yaml(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
         try:
-            return yaml.safe_load(value) or ({} if info.field_name == "model_roles" else ())
+            return yaml.safe_load(value) or (() if info.field_name == "models" else {})
         except yaml.YAMLError:
             raise ValueError("must be JSON or YAML") from None  # the value may hold keys
 
@@ -205,7 +251,16 @@ class Settings(BaseSettings):
         return roles
 
     @field_validator(
-        "openai_api_key", "openai_base_url", "api_key", "rerank_url", "rerank_key", "redis_url", mode="before"
+        "index_uri",
+        "blobs_uri",
+        "database_url",
+        "openai_api_key",
+        "openai_base_url",
+        "api_key",
+        "rerank_url",
+        "rerank_key",
+        "redis_url",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -223,6 +278,13 @@ class Settings(BaseSettings):
         name = os.environ.get("FOOTNOTE_ENV", "local")
         yaml = YamlConfigSettingsSource(settings_cls, PROJECT / "deploy" / "config" / f"{name}.yaml")
         return init_settings, env_settings, dotenv_settings, yaml
+
+    @field_validator("otlp_endpoint", "sentry_dsn", mode="before")
+    @classmethod
+    def _is_installed(cls, value: object, info: ValidationInfo) -> object:
+        if value:
+            check_installed(*SIGNALS[str(info.field_name)])
+        return value or None
 
     @property
     def writes_with_llm(self) -> bool:

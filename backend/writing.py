@@ -50,7 +50,7 @@ class Models:
     telemetry: Telemetry
     opened: Mapping[str, OpenAILLM] = field(default_factory=dict)
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
-    """One per address."""
+    """One per endpoint: host, port and path."""
 
     def for_role(self, role: Role) -> LLM | None:
         """Return the models of a role as one, in their order of preference; None where there are none."""
@@ -64,7 +64,7 @@ class Models:
 
 @asynccontextmanager
 async def opened_models(settings: Settings, telemetry: Telemetry) -> AsyncIterator[Models]:
-    """Open every model that a role asks for; they connect when first used. Models of one address share a breaker.
+    """Open every model that a role asks for; they connect when first used. Models of one endpoint share a breaker.
 
     Raises:
         SettingsError: the variable that holds a key is not set.
@@ -115,9 +115,10 @@ def key_of(model: Model) -> str | None:
 
 
 def _address(model: Model) -> str:
-    """Return what the breakers and metrics call an endpoint: its host, which holds no secret."""
-    url = URL(model.base_url or "https://api.openai.com")
-    return f"{url.host}:{url.port}"
+    """Return what the breakers and metrics call an endpoint: its host and path, without what may be a secret in its
+    URL. Behind one host there may be several servers, each with a path of its own."""
+    url = URL(model.base_url or "https://api.openai.com/v1")
+    return f"{url.host}:{url.port}{url.path.rstrip('/').removesuffix('/v1')}"
 
 
 @asynccontextmanager

@@ -8,25 +8,24 @@ as much as embedding a page. DBOS's own tables hold names, never text or vectors
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from typing import ParamSpec, TypeVar
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowStatus
 from dbos import error as dbos_error
 from loguru import logger
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from backend.adapters.dbos_ground import listen_quietly, prepare_sqlite
+from backend.adapters.dbos_takeover import drop_other_versions
 from backend.domain import Collection
 from backend.errors import DatabaseUnavailable, FootnoteError
 from backend.ingest.collection import Collector
@@ -34,6 +33,7 @@ from backend.ingest.figures import failure_of
 from backend.ingest.group import GroupCommit
 from backend.ingest.pipeline import Ingest, Loaded, worth_retry
 from backend.ingest.twins import Prepared
+from backend.tracing import span, traceparent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,13 +44,15 @@ WORKFLOWS = "2"
 recorded steps does, and never with a release. What another version left is dropped at start: the records of documents
 and collections say what is to be done, and it is begun anew."""
 EXECUTOR = "local"
-"""One name for this machine's process, so that after a crash the next one takes up its work."""
+"""The name of a process that shares with no other, so that after a crash the next one takes up its work."""
 MAX_STARTS = 25
 """How often interrupted work is begun again before it is given up: a document that kills the process is one such."""
 COLLECT = "collect"
 COLLECT_POLL = 1.0
 """Seconds between looks at the queue of collections: nobody waits for their first second."""
 MAX_COLLECT_STARTS = 5
+MOST_TIMED = 100_000
+"""Pieces of work whose wait in the queue is measured."""
 IN_FLIGHT = 48
 """Documents that are under way, most of them waiting to be committed together; this bounds what memory holds."""
 AT_HAND = 6
@@ -60,7 +62,8 @@ HEAVY = 1_000_000
 MAX_THREADS = 32
 """Threads for blocking calls, as many as asyncio's own pool has at most."""
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-RUNNING = ["ENQUEUED", "PENDING", "DELAYED"]
+WAITING = ["ENQUEUED", "DELAYED"]
+RUNNING = [*WAITING, "PENDING"]
 UNEXPECTED = "Something went wrong inside Footnote while reading it. Try a refresh; the log has the details."
 
 Work = tuple[str, str, str]
@@ -109,26 +112,28 @@ class DbosIngestQueue:
         workers: int,
         pace: Pace = DEFAULT_PACE,
         collector: Collector | None = None,
+        executor: str = EXECUTOR,
     ) -> DbosIngestQueue:
-        """Start working on what is enqueued and on what an earlier process left behind.
+        """Start working on what is enqueued and on what an earlier process of the same `executor` left behind.
 
         Args:
             url: DBOS's own database, `sqlite:///path` or `postgresql://…`; it is made and migrated.
             workers: how many documents are extracted at once.
+            executor: this process's name among those that share the database, the same after a restart.
 
         Raises:
             DatabaseUnavailable: the database cannot be opened.
         """
-        _listen_quietly()
+        listen_quietly()
         try:
-            await asyncio.to_thread(_prepare_sqlite, url)
+            await asyncio.to_thread(prepare_sqlite, url)
             under_way: set[Work] = set()
             group = GroupCommit(ingest.commit, more=lambda waiting: len(under_way) > waiting)
             at_hand, heavy = asyncio.Semaphore(AT_HAND * workers), asyncio.Semaphore(workers)
-            queue = cls(ingest, pace, DBOS(config=_config(url)), group, at_hand, heavy, collector, under_way)
+            queue = cls(ingest, pace, DBOS(config=_config(url, executor)), group, at_hand, heavy, collector, under_way)
             queue._register()
             DBOS.launch()
-            await _drop_other_versions()
+            await drop_other_versions(WORKFLOWS, RUNNING)
             await DBOS.register_queue_async("ingest", worker_concurrency=IN_FLIGHT, polling_interval_sec=pace.poll)
             if collector is not None:
                 poll = max(pace.poll, min(COLLECT_POLL, pace.poll * 5))
@@ -145,17 +150,18 @@ class DbosIngestQueue:
         await _shut_down(self.dbos)
 
     async def enqueue(self, team: str, document_id: str, attempt: str) -> None:
-        self.enqueued.setdefault((team, document_id, attempt), monotonic())
+        if len(self.enqueued) < MOST_TIMED:  # other processes may begin what this one enqueued
+            self.enqueued.setdefault((team, document_id, attempt), monotonic())
         with SetWorkflowID(_name((team, document_id, attempt))):
             await _translated(
-                DBOS.enqueue_workflow_async("ingest", self.workflows["ingest"], team, document_id, attempt)
+                DBOS.enqueue_workflow_async("ingest", self.workflows["ingest"], team, document_id, attempt, *_trace())
             )
 
     async def collect(self, collection: Collection) -> None:
         team, collection_id, attempt = collection.team, collection.collection_id, collection.attempt
         with SetWorkflowID(f"{COLLECT}/{_name((team, collection_id, attempt))}"):
             await _translated(
-                DBOS.enqueue_workflow_async(COLLECT, self.workflows[COLLECT], team, collection_id, attempt)
+                DBOS.enqueue_workflow_async(COLLECT, self.workflows[COLLECT], team, collection_id, attempt, *_trace())
             )
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
@@ -174,6 +180,12 @@ class DbosIngestQueue:
         created = next((one.created_at for one in await _translated(listed) if one.created_at), None)
         return datetime.fromtimestamp(created / 1000, UTC) if created else None
 
+    async def without(self, works: Iterable[Work]) -> frozenset[Work]:
+        """Return those of these that are neither waiting nor being worked on."""
+        listed = DBOS.list_workflows_async(status=RUNNING, name="ingest", load_input=False, load_output=False)
+        waiting = {one.workflow_id for one in await _translated(listed) if not _is_begun_here(one)}
+        return frozenset(work for work in works if work not in self.under_way and _name(work) not in waiting)
+
     # ------------------------------------------------------------------------------------------------- the workflows
 
     def _register(self) -> None:
@@ -185,8 +197,14 @@ class DbosIngestQueue:
             workflow = DBOS.workflow(name=COLLECT, max_recovery_attempts=MAX_COLLECT_STARTS)
             self.workflows[COLLECT] = workflow(_function(discover))
 
-    async def _collect(self, collector: Collector, team: str, collection_id: str, attempt: str) -> None:
-        """Discover a collection, then enqueue its documents."""
+    async def _collect(
+        self, collector: Collector, team: str, collection_id: str, attempt: str, trace: str = ""
+    ) -> None:
+        """Discover a collection, then enqueue its documents; `trace` names the span that asked for it."""
+        with span("collect", {"footnote.collection_id": collection_id}, kind="consumer", parent=trace):
+            await self._discover(collector, team, collection_id, attempt)
+
+    async def _discover(self, collector: Collector, team: str, collection_id: str, attempt: str) -> None:
         work = (team, collection_id, attempt)
         try:
             found = await self._step("collect", collector.collect, *work)
@@ -199,9 +217,13 @@ class DbosIngestQueue:
         for document_id, document_attempt in found:
             await self.enqueue(team, document_id, document_attempt)
 
-    async def _ingest(self, team: str, document_id: str, attempt: str) -> None:
-        """Bring a document in. Repeating this after a crash does no work twice: once written, an attempt is over."""
-        work = (team, document_id, attempt)
+    async def _ingest(self, team: str, document_id: str, attempt: str, trace: str = "") -> None:
+        """Bring a document in. Repeating this after a crash does no work twice: once written, an attempt is over.
+        `trace` names the span that asked for it."""
+        with span("ingest", {"footnote.document_id": document_id}, kind="consumer", parent=trace):
+            await self._work((team, document_id, attempt))
+
+    async def _work(self, work: Work) -> None:
         began = self.enqueued.pop(work, monotonic())
         self.under_way.add(work)
         try:
@@ -286,9 +308,18 @@ class DbosIngestQueue:
 # --------------------------------------------------------------------------------------------------------------- names
 
 
+def _trace() -> tuple[str, ...]:
+    """Return the input that names the current span; none where there is none, as in what was enqueued by others."""
+    return (named,) if (named := traceparent()) else ()
+
+
 def _name(work: Work) -> str:
     """Return the workflow's id: neither a team nor an attempt has a slash in it, so this can be read back."""
     return "/".join(work)
+
+
+def _is_begun_here(workflow: WorkflowStatus) -> bool:
+    return workflow.status == "PENDING" and workflow.executor_id == DBOS.executor_id
 
 
 def _work(name: str) -> Work:
@@ -329,27 +360,16 @@ def _function(method: Callable[P, Coroutine[None, None, None]]) -> Callable[P, C
     return call
 
 
-def _config(url: str) -> DBOSConfig:
+def _config(url: str, executor: str) -> DBOSConfig:
     return {
         "name": APPLICATION,
         "system_database_url": url,
         "application_version": WORKFLOWS,
-        "executor_id": EXECUTOR,
+        "executor_id": executor,
         "log_level": "WARNING",
         "enable_otlp": False,
         "max_executor_threads": MAX_THREADS,
     }
-
-
-def _prepare_sqlite(url: str) -> None:
-    """Make the folder, and set WAL: it is kept in the file, so DBOS's own connections have it too."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        return
-    path = Path(parsed.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
 
 
 async def _shut_down(dbos: DBOS | None) -> None:
@@ -374,24 +394,3 @@ async def _interrupt(dbos: DBOS) -> None:
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _drop_other_versions() -> None:
-    """Forget unfinished work that only another version could resume."""
-    unfinished = await DBOS.list_workflows_async(status=RUNNING, load_input=False, load_output=False)
-    old = [one.workflow_id for one in unfinished if one.app_version != WORKFLOWS]
-    if old:
-        await DBOS.delete_workflows_async(old)
-
-
-class _ToLoguru(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        logger.bind(library="dbos").opt(exception=record.exc_info).log(record.levelname, record.getMessage())
-
-
-def _listen_quietly() -> None:
-    """DBOS writes to the console unless its logger has a handler already."""
-    dbos_logger = logging.getLogger("dbos")
-    dbos_logger.propagate = False
-    if not any(isinstance(handler, _ToLoguru) for handler in dbos_logger.handlers):
-        dbos_logger.handlers[:] = [_ToLoguru()]

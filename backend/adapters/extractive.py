@@ -14,6 +14,7 @@ from backend.query.conflicts import find_conflicts
 from backend.query.relevance import Relevance, Terms, score_sentences, weigh
 from backend.query.words import MARKER, MONTHS, NUMBER_WORDS, content_words, names, numbers, tokens
 from backend.sentences import sentence_spans
+from backend.turnstile import my_turn
 
 MAX_SENTENCES = 4
 MAX_ITEMS = 8
@@ -95,6 +96,7 @@ class ExtractiveAnswerer:
         evidence: Sequence[Evidence],
     ) -> AsyncIterator[str]:
         """Yield the chosen sentences one by one, each with its marker."""
+        await my_turn()
         picks = choose(query.text or question, vectors, evidence)
         for piece in write(picks):
             yield piece

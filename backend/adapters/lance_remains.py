@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import lancedb
 import pyarrow as pa
 
 from backend.adapters.lance_filter import documents_scope
-from backend.adapters.lance_schema import TABLE, document_key
+from backend.adapters.lance_schema import document_key
+from backend.adapters.lance_tables import TABLE, live_table
 from backend.errors import IndexUnavailable
 
 
@@ -34,17 +36,18 @@ class Remains:
         return erased_version is not None and not self.oldest < erased_version <= self.newest
 
 
-async def remains(uri: str, team: str, document_id: str) -> Remains:
+async def remains(uri: str, team: str, document_id: str, storage: Mapping[str, str] | None = None) -> Remains:
     """Look through every version and, where the index is a folder, every file. IndexUnavailable if it cannot be read.
 
     Files may be compressed, so that none holds the digest proves nothing alone. The id is not looked for: other
     documents may rightly name it.
     """
-    if "://" not in uri and not await asyncio.to_thread((Path(uri) / f"{TABLE}.lance").is_dir):
+    name = TABLE if "://" in uri else live_table(Path(uri))
+    if "://" not in uri and not await asyncio.to_thread((Path(uri) / f"{name}.lance").is_dir):
         return Remains()
     try:
-        connection: Any = await lancedb.connect_async(uri)
-        table: Any = await connection.open_table(TABLE)
+        connection: Any = await lancedb.connect_async(uri, storage_options=dict(storage or {}))
+        table: Any = await connection.open_table(name)
         newest, *older = sorted(await table.list_versions(), key=lambda version: -version["version"])
         scope = documents_scope([(team, document_id)])
         searchable = await table.count_rows(scope)

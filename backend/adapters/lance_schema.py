@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from backend.domain import Chunk, ChunkVectors, Contents, IndexedDocument, Passage, Vectors
+from backend.ingest.pipeline import VERSION
 from backend.labels import document_labels, fold
 from backend.languages import stems_beside
 from backend.query.identifiers import identifiers, joined
 
-TABLE = "chunks"
 EMBEDDER_KEY = b"footnote.embedder"
+EXTRACTION_KEY = b"footnote.extraction"
+"""Under which the table's first chunks were extracted and split: `backend.ingest.pipeline.VERSION`."""
 PASSAGE_COLUMNS = [
     "chunk_id", "document_id", "section_id", "position", "title", "url", "heading", "text", "sentences",
     "sentence_vectors", "page", "author", "source", "published_at", "ingested_at", "visibility",
@@ -69,7 +71,7 @@ def chunks_schema(embedder: str, dimensions: int) -> pa.Schema:
             pa.field("lead", pa.string()),
             pa.field("kind", pa.string()),
         ],
-        metadata={EMBEDDER_KEY: embedder.encode()},
+        metadata={EMBEDDER_KEY: embedder.encode(), EXTRACTION_KEY: VERSION.encode()},
     )
 
 

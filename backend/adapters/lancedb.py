@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,17 +24,18 @@ from backend.adapters.lance_maintenance import (
     unindexed_rows,
 )
 from backend.adapters.lance_schema import (
-    ADDED_COLUMNS,
     CONTENTS_COLUMNS,
     EMBEDDER_KEY,
     PASSAGE_COLUMNS,
-    TABLE,
     chunk_rows,
     chunks_schema,
     document_order,
     to_contents,
     to_passages,
 )
+from backend.adapters.lance_tables import TABLE, UNMOVING, Stamp, drop_others, live_table, stamp, turn
+from backend.adapters.lance_versions import upgrade
+from backend.adapters.replicas import Lock
 from backend.domain import Contents, IndexedDocument, Passage, Query, Vector
 from backend.errors import IndexUnavailable
 from backend.ports import IndexStatus, VersionsKept
@@ -46,50 +47,88 @@ INDEX_CACHE_BYTES = 512 << 20
 METADATA_CACHE_BYTES = 128 << 20
 COMMITS_BETWEEN_OPTIMISING = 30
 """A hundred small fragments make a search six times slower; folding them in takes about half a second."""
+COMMITS_IN_A_STORE = 8
+"""The same where each fragment is two requests of every search, and each of several processes counts its own commits:
+after 29 commits a search makes 50 requests, after optimising 4."""
 
 
 class LanceIndex:
     """ports.Index and ports.IndexWriter over one LanceDB table.
 
-    Reads see every commit at once, other processes' included. Writes of this object queue up behind one another; two
-    processes may write, but the same document from both at a time is the caller's mistake.
+    Reads see every commit at once, other processes' included. Writes queue up behind one another, those of several
+    processes where they are given a lock that they share. In a folder, the table is the one that the pointer names
+    (`lance_tables`): it is followed before every search and every write.
     """
 
-    def __init__(self, connection: Any, table: Table, embedder: str, flusher: Flusher | None) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        table: Table,
+        embedder: str,
+        flusher: Flusher | None,
+        writing: Lock | None = None,
+        folder: Path | None = None,
+        followed: Stamp = UNMOVING,
+    ) -> None:
+        self._folder = folder
+        self._followed = followed
+        self._following = asyncio.Lock()
         self._connection = connection
         self._opened: Table | None = table
         self._embedder = embedder
         self._flusher = flusher
-        self._writing = asyncio.Lock()
+        self._writing: Lock = writing or asyncio.Lock()
         self._commits = 0
         self._optimised_at: datetime | None = None
 
     @classmethod
-    async def open(cls, uri: str, embedder_name: str, dimensions: int) -> LanceIndex:
+    async def open(
+        cls,
+        uri: str,
+        embedder_name: str,
+        dimensions: int,
+        *,
+        storage: Mapping[str, str] | None = None,
+        writing: Lock | None = None,
+        table_name: str | None = None,
+    ) -> LanceIndex:
         """Open the index at a path or an object store's URI, making it if there is none.
+
+        Args:
+            storage: options of the object store, such as its endpoint; else the environment's.
+            writing: held by whoever writes; where several processes do, one that they share.
+            table_name: this table, whichever is the live one.
 
         Raises:
             IndexUnavailable: it cannot be reached, or another embedder made it.
         """
+        writing = writing or asyncio.Lock()
         with _translated("opened"):
             location = await asyncio.to_thread(_location, uri)
             connection = await lancedb.connect_async(
                 location,
                 read_consistency_interval=timedelta(0),
                 session=lancedb.Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES),
+                storage_options=dict(storage or {}),
             )
-            table = await _open_table(connection, chunks_schema(embedder_name, dimensions))
-            await prepare_indexes(table)
-        local = None if "://" in location else Path(location) / f"{TABLE}.lance"
-        flusher = None if local is None else await asyncio.to_thread(Flusher, local)
-        return cls(connection, table, embedder_name, flusher)
+            folder = None if "://" in location else Path(location)
+            followed = UNMOVING if folder is None or table_name else stamp(folder)
+            name = table_name or (live_table(folder) if folder else TABLE)
+            async with writing:  # several processes may start at once
+                table = await _open_table(connection, chunks_schema(embedder_name, dimensions), name)
+                await prepare_indexes(table)
+            flusher = None if folder is None else await asyncio.to_thread(Flusher, folder / f"{name}.lance")
+        return cls(connection, table, embedder_name, flusher, writing, folder, followed)
 
     @staticmethod
-    async def discard(uri: str) -> None:
+    async def discard(uri: str, storage: Mapping[str, str] | None = None) -> None:
         """Drop the index at a path or URI, whichever embedder made it. IndexUnavailable if it cannot be reached."""
         with _translated("dropped"):
-            connection: Any = await lancedb.connect_async(await asyncio.to_thread(_location, uri))
-            await connection.drop_table(TABLE, ignore_missing=True)
+            connection: Any = await lancedb.connect_async(
+                await asyncio.to_thread(_location, uri), storage_options=dict(storage or {})
+            )
+            for name in (await connection.list_tables()).tables:
+                await connection.drop_table(name, ignore_missing=True)
             connection.close()
 
     async def close(self) -> None:
@@ -106,12 +145,48 @@ class LanceIndex:
             raise IndexUnavailable("The index is closed.")
         return self._opened
 
+    async def _looked(self) -> None:
+        with _translated("opened"):
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Go over to another table if the pointer says so; searches under way end on the one they began with."""
+        if self._folder is None or self._followed == UNMOVING or stamp(self._folder) == self._followed:
+            return
+        async with self._following:
+            followed = stamp(self._folder)
+            if followed == self._followed:
+                return
+            name, present = live_table(self._folder), await self._table.schema()
+            table = await self._connection.open_table(name)
+            _check_embedder(await table.schema(), present)
+            self._flusher = await asyncio.to_thread(Flusher, self._folder / f"{name}.lance")
+            self._opened, self._followed = table, followed
+            logger.bind(table=name).info("index followed")
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Hold the right to write, to the live table."""
+        async with self._writing:
+            if self._folder is None or self._followed == UNMOVING:
+                yield
+                return
+            held = turn(self._folder, alone=False)
+            await asyncio.to_thread(held.__enter__)
+            try:
+                with _translated("opened"):
+                    await self._follow()
+                yield
+            finally:
+                held.__exit__(None, None, None)
+
     # ------------------------------------------------------------------------------------------------------- searching
 
     async def search_vector(self, query: Query, vector: Vector, *, limit: int) -> list[Passage]:
         """Return the nearest passages by cosine. `maximum_nprobes(0)`: else a filtered search silently loses rows."""
         if limit < 1:
             return []
+        await self._looked()
         search = self._table.query().nearest_to(vector).distance_type("cosine").maximum_nprobes(0)
         rows = await self._rows(query, search.select([*PASSAGE_COLUMNS, "_distance"]).limit(limit))
         return _ranked(to_passages(rows, [1.0 - row["_distance"] for row in rows]))
@@ -120,6 +195,7 @@ class LanceIndex:
         """Return the best passages by BM25 over title, heading and text. `text` is words, never a query language."""
         if limit < 1 or not text.strip():
             return []
+        await self._looked()
         search = self._table.query().nearest_to_text(text, columns=["search_text"])
         rows = await self._rows(query, search.select([*PASSAGE_COLUMNS, "_score"]).limit(limit))
         return _ranked(to_passages(rows, [row["_score"] for row in rows]))
@@ -128,11 +204,13 @@ class LanceIndex:
         """Return those sections' passages. A filter speaks of documents, so it never cuts a section."""
         if not section_ids:
             return []
+        await self._looked()
         search = self._table.query().where(sections_scope(section_ids))
         rows = await self._rows(query, search.select(PASSAGE_COLUMNS))
         return document_order(to_passages(rows, [0.0] * len(rows)))
 
     async def status(self) -> IndexStatus:
+        await self._looked()
         with _translated("read"):
             rows, version = await self._table.count_rows(), await self._table.version()
             unindexed = await unindexed_rows(self._table)
@@ -152,7 +230,7 @@ class LanceIndex:
         latest = {(document.team, document.document_id): document for document in documents}
         if not latest:
             return
-        async with self._writing:
+        async with self._turn():
             with _translated("written"):
                 rows = await asyncio.to_thread(chunk_rows, latest.values(), await self._table.schema())
                 await self._merge(rows, documents_scope(latest))
@@ -166,24 +244,25 @@ class LanceIndex:
     async def delete(self, team: str, document_ids: Sequence[str]) -> None:
         if not document_ids:
             return
-        async with self._writing:
+        async with self._turn():
             with _translated("written"):
                 await self._table.delete(documents_scope((team, document_id) for document_id in document_ids))
                 await self._committed()
 
     async def contents(self, team: str, document_id: str) -> Contents | None:
+        await self._looked()
         search = self._table.query().where(documents_scope([(team, document_id)])).select(CONTENTS_COLUMNS)
         with _translated("read"):
             rows: list[dict[str, Any]] = (await search.to_arrow()).to_pylist()
         return to_contents(rows) if rows else None
 
     async def optimise(self) -> None:
-        async with self._writing:
+        async with self._turn():
             with _translated("optimised"):
                 await self._optimise()
 
     async def erase(self) -> int:
-        async with self._writing:
+        async with self._turn():
             with _translated("erased"):
                 await rewrite(self._table)
                 await self._flush()
@@ -191,9 +270,12 @@ class LanceIndex:
                 return version
 
     async def prune(self, older_than: timedelta) -> VersionsKept:
-        """A local index has one owner, so what no version names is left over from a crash, and goes as well."""
-        async with self._writing:
+        """A local index has one owner, so what no version names is left over from a crash, and goes as well; so does an
+        index that was kept to go back to, as it may hold what was removed."""
+        async with self._turn():
             with _translated("pruned"):
+                if self._folder is not None:
+                    await asyncio.to_thread(drop_others, self._folder)
                 await drop_versions(self._table, older_than, orphans=self._flusher is not None)
                 await self._flush()
                 numbers = [int(version["version"]) for version in await self._table.list_versions()]
@@ -202,7 +284,7 @@ class LanceIndex:
     async def _committed(self) -> None:
         await self._flush()
         self._commits += 1
-        if self._commits >= COMMITS_BETWEEN_OPTIMISING:
+        if self._commits >= (COMMITS_BETWEEN_OPTIMISING if self._flusher else COMMITS_IN_A_STORE):
             await self._try_optimise()
 
     async def _try_optimise(self) -> None:
@@ -239,15 +321,13 @@ def _location(uri: str) -> str:
     return str(path)
 
 
-async def _open_table(connection: Any, schema: pa.Schema) -> Table:
-    if TABLE not in (await connection.list_tables()).tables:
-        return await connection.create_table(TABLE, schema=schema)
-    table = await connection.open_table(TABLE)
+async def _open_table(connection: Any, schema: pa.Schema, name: str) -> Table:
+    if name not in (await connection.list_tables()).tables:
+        return await connection.create_table(name, schema=schema)
+    table = await connection.open_table(name)
     present = await table.schema()
     _check_embedder(present, schema)
-    added = {name: value for name, value in ADDED_COLUMNS.items() if name not in present.names}
-    if added:
-        await table.add_columns(added)
+    await upgrade(table, schema)
     return table
 
 

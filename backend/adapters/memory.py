@@ -54,6 +54,12 @@ class MemoryCache:
             self._drop(key)
         return len(keys)
 
+    async def forget_answers(self, team: str) -> int:
+        keys = [key for key, (entry, _) in self._entries.items() if entry.team == team]
+        for key in keys:
+            self._drop(key)
+        return len(keys)
+
     def _drop(self, key: str) -> None:
         entry, _ = self._entries.pop(key, (None, 0.0))
         if entry is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +16,8 @@ from backend.adapters.sql import async_url
 from backend.errors import DatabaseUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATING = 0x466F6F746E6F7465
+"""Key of PostgreSQL's advisory lock under which one process at a time migrates."""
 
 
 def migrate(url: str, revision: str = "head") -> None:
@@ -36,6 +38,8 @@ def _run(url: str, step: Callable[[Config], None]) -> None:
     engine = create_engine(_sync_url(url))
     try:
         with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":  # several replicas may start at once
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
             step(_config(connection))
             connection.commit()
     except (SQLAlchemyError, CommandError, OSError) as error:

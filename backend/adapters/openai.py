@@ -11,6 +11,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from openai import BadRequestError, Omit, UnprocessableEntityError, omit
@@ -22,6 +23,7 @@ from backend.adapters.openai_reply import Reply, declined, too_long
 from backend.errors import LLMUnavailable
 from backend.models import Model
 from backend.ports import ChatMessage
+from backend.tracing import Attributes, Span, side_span
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
@@ -63,18 +65,19 @@ class OpenAILLM:
         if not self.model.streaming:
             yield await self._whole(messages, max_tokens, None, may_be_cut=False)
             return
-        bill = Bill(self.model, self._watch, messages)
         ends = asyncio.get_running_loop().time() + self.model.timeout
-        try:
-            async with asyncio.timeout_at(ends):
-                reply = await self._endpoint.retried(self._begin, messages, max_tokens, bill)
-            async with reply.chunks:
-                async for piece in reply.pieces(ends, self.model.silence):
-                    yield piece
-        except FAILURES as error:
-            raise self._unavailable(error) from error
-        finally:
-            bill.settle()
+        with self._spanned(max_tokens) as span:
+            bill = Bill(self.model, self._watch, messages, span)
+            try:
+                async with asyncio.timeout_at(ends):
+                    reply = await self._endpoint.retried(self._begin, messages, max_tokens, bill)
+                async with reply.chunks:
+                    async for piece in reply.pieces(ends, self.model.silence):
+                        yield piece
+            except FAILURES as error:
+                raise self._unavailable(error) from error
+            finally:
+                bill.settle()
 
     async def complete(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, schema: dict[str, object] | None = None
@@ -85,16 +88,27 @@ class OpenAILLM:
     async def _whole(
         self, messages: Sequence[ChatMessage], max_tokens: int, schema: dict[str, object] | None, *, may_be_cut: bool
     ) -> str:
-        bill = Bill(self.model, self._watch, messages)
-        try:
-            async with asyncio.timeout(self.model.timeout):
-                completion = await self._endpoint.retried(self._complete, messages, max_tokens, schema)
-            text = self._text(completion, bill, may_be_cut=may_be_cut)
-            return text if schema is None else _json_in(text, self.name)
-        except FAILURES as error:
-            raise self._unavailable(error) from error
-        finally:
-            bill.settle()
+        with self._spanned(max_tokens) as span:
+            bill = Bill(self.model, self._watch, messages, span)
+            try:
+                async with asyncio.timeout(self.model.timeout):
+                    completion = await self._endpoint.retried(self._complete, messages, max_tokens, schema)
+                text = self._text(completion, bill, may_be_cut=may_be_cut)
+                return text if schema is None else _json_in(text, self.name)
+            except FAILURES as error:
+                raise self._unavailable(error) from error
+            finally:
+                bill.settle()
+
+    def _spanned(self, max_tokens: int) -> AbstractContextManager[Span]:
+        """Return a span of one request, named by OpenTelemetry's conventions for generative AI."""
+        attributes: Attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": self.model.wire_name,
+            "gen_ai.request.max_tokens": max_tokens,
+        }
+        return side_span(f"chat {self.model.wire_name}", attributes, kind="client")
 
     async def _begin(self, messages: Sequence[ChatMessage], max_tokens: int, bill: Bill) -> Reply:
         """Open a stream and read up to its first piece, so that all that fails until then can be retried."""

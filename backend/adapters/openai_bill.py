@@ -11,6 +11,7 @@ from backend.metering import current_meter
 from backend.models import Model
 from backend.ports import ChatMessage
 from backend.query.tokens import estimate_tokens
+from backend.tracing import Span
 
 IMAGE_TOKENS = 800
 """An image, where nobody counts: about what a picture of 1,024 × 768 takes in the published rules of providers."""
@@ -40,10 +41,11 @@ SILENT: Watch = _Silent()
 class Bill:
     """The account of one request, put on the meter of the run that it was begun in."""
 
-    def __init__(self, model: Model, watch: Watch, messages: Sequence[ChatMessage]) -> None:
+    def __init__(self, model: Model, watch: Watch, messages: Sequence[ChatMessage], span: Span) -> None:
         self._model = model
         self._watch = watch
         self._messages = messages
+        self._span = span
         self._meter = current_meter()
         self._texts: list[str] = []
         self._usage: CompletionUsage | None = None
@@ -63,6 +65,7 @@ class Bill:
         cost = self._model.cost(tokens_in, tokens_out)
         self._meter.spend(tokens_in, tokens_out, cost)
         self._watch.spent(self._model.name, tokens_in, tokens_out, cost)
+        self._span.note({"gen_ai.usage.input_tokens": tokens_in, "gen_ai.usage.output_tokens": tokens_out})
 
     def _counted(self) -> tuple[int, int]:
         if self._usage is not None:

@@ -14,6 +14,7 @@ from backend.adapters.openai_endpoint import FAILURES, Endpoint
 from backend.domain import Chunk, ChunkVectors, QueryVectors, Vectors
 from backend.errors import EmbedderUnavailable
 from backend.ports import Embedder
+from backend.tracing import span
 
 EMBEDDING_BATCH = 64
 """Texts in one request: small enough for every server's limits, large enough that round trips do not count."""
@@ -70,8 +71,10 @@ class OpenAIEmbedder:
 
     async def _embed(self, texts: Sequence[str]) -> Vectors:
         """Embed one batch."""
+        named = {"gen_ai.operation.name": "embeddings", "gen_ai.provider.name": "openai"}
         try:
-            response = await self._endpoint.retried(self._request, texts)
+            with span(f"embeddings {self._model}", named | {"gen_ai.request.model": self._model}, kind="client"):
+                response = await self._endpoint.retried(self._request, texts)
         except FAILURES as error:
             raise EmbedderUnavailable(self._endpoint.explain(error, f"The embedding model {self._model}")) from error
         return self._checked(response, len(texts))

@@ -10,10 +10,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from backend.adapters.postgres_text import let_only_storable_pass, storable_json
+from backend.adapters.sql_audit import SqlAudit
 from backend.adapters.sql_cache import SqlCache
 from backend.adapters.sql_collections import SqlCollections
 from backend.adapters.sql_common import translated
 from backend.adapters.sql_documents import SqlDocuments
+from backend.adapters.sql_keys import SqlApiKeys
 from backend.adapters.sql_notices import SqlNotices
 from backend.adapters.sql_removals import SqlRemovals
 from backend.adapters.sql_runs import SqlFeedbacks, SqlRuns
@@ -22,7 +25,7 @@ from backend.adapters.sql_spendings import SqlSpendings
 from backend.adapters.sql_usages import SqlUsages
 from backend.errors import DatabaseUnavailable
 
-ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 BUSY_TIMEOUT = 10_000
 """Milliseconds that a writer waits for another one; commits take a few."""
 
@@ -42,6 +45,8 @@ class Database:
     collections: SqlCollections
     cache: SqlCache
     spendings: SqlSpendings
+    api_keys: SqlApiKeys
+    audit: SqlAudit
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -50,9 +55,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the URL names no database that can be used.
         """
-        engine = create_async_engine(async_url(url), pool_pre_ping=not url.startswith("sqlite"))
-        if engine.dialect.name == "sqlite":
-            event.listen(engine.sync_engine, "connect", _tune_sqlite)
+        engine = _engine(async_url(url))
         return cls(
             engine,
             SqlDocuments(engine),
@@ -65,6 +68,8 @@ class Database:
             SqlCollections(engine),
             SqlCache(engine),
             SqlSpendings(engine),
+            SqlApiKeys(engine),
+            SqlAudit(engine),
         )
 
     async def close(self) -> None:
@@ -94,6 +99,16 @@ def async_url(url: str) -> URL:
     if driver is None:
         raise DatabaseUnavailable("FOOTNOTE_DATABASE_URL must begin with sqlite:// or postgresql://.")
     return parsed.set(drivername=driver)
+
+
+def _engine(url: URL) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url)
+        event.listen(engine.sync_engine, "connect", _tune_sqlite)
+        return engine
+    engine = create_async_engine(url, pool_pre_ping=True, json_serializer=storable_json)
+    event.listen(engine.sync_engine, "connect", let_only_storable_pass)
+    return engine
 
 
 def _tune_sqlite(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001 - SQLAlchemy passes it

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backend.adapters.sql_common import translated, upsert
@@ -48,8 +48,8 @@ class SqlCache:
         self._puts += 1
         with translated():
             async with self.engine.begin() as connection:
+                await upsert(connection, cached, row)  # first: of two who keep the same entry, the second waits here
                 await connection.execute(delete(cached_documents).where(cached_documents.c.key == key))
-                await upsert(connection, cached, row)
                 if places:
                     await connection.execute(insert(cached_documents), places)
                 return await self._trim(connection) if self._puts % BETWEEN_TRIMS == 1 else 0
@@ -60,6 +60,17 @@ class SqlCache:
         with translated():
             async with self.engine.begin() as connection:
                 return await _drop(connection, list(await connection.scalars(keys)))
+
+    async def forget_answers(self, team: str) -> int:
+        with translated():
+            async with self.engine.begin() as connection:
+                return await _drop(connection, list(await connection.scalars(_kept_for(team))))
+
+    async def trim(self) -> int:
+        """Drop what is too old or too much now; return how many entries that were."""
+        with translated():
+            async with self.engine.begin() as connection:
+                return await self._trim(connection)
 
     async def holding(self, team: str, document_id: str) -> int:
         """Return how many entries hold words of this document."""
@@ -79,9 +90,13 @@ class SqlCache:
         return gone + await _drop(connection, list(over))
 
 
+def _kept_for(team: str) -> Select[tuple[str]]:
+    return select(cached.c.key).where(cached.c.team == team)
+
+
 async def _drop(connection: AsyncConnection, keys: Sequence[str]) -> int:
+    """Delete entries; what they are found by goes with them."""
     for start in range(0, len(keys), BETWEEN_TRIMS):
         some = keys[start : start + BETWEEN_TRIMS]
-        await connection.execute(delete(cached_documents).where(cached_documents.c.key.in_(some)))
         await connection.execute(delete(cached).where(cached.c.key.in_(some)))
     return len(set(keys))

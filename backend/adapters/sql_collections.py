@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping, Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backend.adapters.sql_common import translated, upsert
+from backend.adapters.sql_common import inserting, translated, upsert
 from backend.adapters.sql_tables import collection_documents as belonging
 from backend.adapters.sql_tables import collections as table
 from backend.adapters.sql_tables import documents
@@ -36,12 +36,10 @@ class SqlCollections:
 
     async def add(self, team: str, collection_id: str, document_id: str) -> None:
         row = {"team": team, "collection_id": collection_id, "document_id": document_id}
-        key = (belonging.c.team == team) & (belonging.c.collection_id == collection_id)
         with translated():
             async with self.engine.begin() as connection:
-                known = await connection.execute(select(belonging).where(key, belonging.c.document_id == document_id))
-                if known.first() is None:
-                    await connection.execute(belonging.insert().values(row))
+                first = inserting(connection.dialect.name, belonging).values(row)
+                await connection.execute(first.on_conflict_do_nothing())
 
     async def members(self, team: str, collection_id: str) -> tuple[Member, ...]:
         of_it = (belonging.c.team == team) & (belonging.c.collection_id == collection_id)

@@ -1,4 +1,4 @@
-"""What every table's adapter needs: SQLAlchemy's errors become ours, and insert-or-replace in both dialects."""
+"""What every table's adapter needs: SQLAlchemy's errors become ours, and inserts that conflict in both dialects."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ async def upsert(connection: AsyncConnection, table: Table, values: Mapping[str,
     await connection.execute(_upsert(connection.dialect.name, table, tuple(values)), dict(values))
 
 
+def inserting(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an insert that can say what happens where a row with the same primary key exists: `on_conflict_do_…`."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
 @lru_cache(maxsize=64)
 def _upsert(dialect: str, table: Table, names: tuple[str, ...]) -> Insert:
     """Return the statement, which is made once: to make one costs more than to run it."""
-    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    insert = inserting(dialect, table)
     key = [column.name for column in table.primary_key]
     replaced = {name: insert.excluded[name] for name in names if name not in key}
     return insert.on_conflict_do_update(index_elements=key, set_=replaced)

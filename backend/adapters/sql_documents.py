@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from backend.adapters.sql_catalogue import CatalogueCache
-from backend.adapters.sql_common import translated, upsert
+from backend.adapters.sql_common import inserting, translated, upsert
 from backend.adapters.sql_tables import document_changes, from_microseconds, to_microseconds
 from backend.adapters.sql_tables import documents as table
 from backend.codec import metadata_from_json, metadata_to_json, origin_from_json, origin_to_json
@@ -44,6 +43,15 @@ class SqlDocuments:
             async with self.engine.begin() as connection:
                 change = await _next_change(connection, document.team)
                 await upsert(connection, table, {**_values(document), "change": change})
+
+    async def put_if(self, document: Document, *, revision: str) -> bool:
+        """Replace the record if it still names this revision and no work is under way on it; return whether it did."""
+        same = (table.c.team == document.team) & (table.c.document_id == document.document_id)
+        still = same & (table.c.revision == revision) & (table.c.attempt == "")
+        with translated():
+            async with self.engine.begin() as connection:
+                done = await connection.execute(update(table).where(still).values(**_values(document)))
+                return bool(done.rowcount)
 
     async def list(
         self,
@@ -90,6 +98,11 @@ class SqlDocuments:
 
     async def kept(self) -> tuple[Document, ...]:
         rows = await self._read(select(table).where(table.c.status != "deleted").order_by(table.c.updated_at))
+        return tuple(_document(row) for row in rows)
+
+    async def all(self) -> tuple[Document, ...]:
+        """Return every record of all teams, of removed documents too."""
+        rows = await self._read(select(table))
         return tuple(_document(row) for row in rows)
 
     async def catalogue(self, team: str, audience: Audience) -> Catalogue:
@@ -145,8 +158,7 @@ def _after(cursor: str) -> ColumnElement[bool]:
 
 async def _next_change(connection: AsyncConnection, team: str) -> int:
     """Take the team's next number; its row stays locked until the commit, so numbers are seen in their order."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    first = dialect.insert(document_changes).values(team=team, last=1)
+    first = inserting(connection.dialect.name, document_changes).values(team=team, last=1)
     taken = first.on_conflict_do_update(index_elements=["team"], set_={"last": document_changes.c.last + 1})
     return int(await connection.scalar(taken.returning(document_changes.c.last)) or 0)
 

@@ -50,17 +50,17 @@ class SqlRuns:
     async def redact(self, team: str, removed: Mapping[str, datetime]) -> int:
         changed = 0
         if removed:
-            async for page in self._pages(team, max(removed.values())):
+            async for page in self.pages(team, max(removed.values())):
                 redacted = {run_id: redact(trace, _removed(trace, removed)) for run_id, trace in page.items()}
                 changes = {run_id: trace for run_id, trace in redacted.items() if trace != page[run_id]}
-                await self._replace(changes)
+                await self.replace(changes)
                 changed += len(changes)
         return changed
 
     async def holding(self, team: str, document_id: str) -> int:
-        return sum([holds(trace, document_id) async for page in self._pages(team) for trace in page.values()])
+        return sum([holds(trace, document_id) async for page in self.pages(team) for trace in page.values()])
 
-    async def _pages(self, team: str, until: datetime | None = None) -> AsyncIterator[dict[str, Json]]:
+    async def pages(self, team: str, until: datetime | None = None) -> AsyncIterator[dict[str, Json]]:
         """Yield a team's traces, a few at a time: they may be many, and large."""
         wanted = [runs_table.c.team == team]
         wanted += [runs_table.c.created_at <= until] if until else []
@@ -75,7 +75,8 @@ class SqlRuns:
             last = rows[-1].run_id
             yield {row.run_id: row.trace for row in rows}
 
-    async def _replace(self, traces: Mapping[str, Json]) -> None:
+    async def replace(self, traces: Mapping[str, Json]) -> None:
+        """Store these traces in place of those of the same runs."""
         with translated():
             async with self.engine.begin() as connection:
                 for run_id, trace in traces.items():

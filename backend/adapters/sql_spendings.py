@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-from sqlalchemy import and_, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backend.adapters.sql_common import translated
+from backend.adapters.sql_common import inserting, translated
 from backend.adapters.sql_tables import spendings
 from backend.ports import Scope, Spent
-
-KEPT = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,10 @@ class SqlSpendings:
         columns = spendings.c
         with translated():
             async with self.engine.begin() as connection:
-                long_gone = (columns.team == team) & (columns.day < (day - KEPT).isoformat())
-                await connection.execute(delete(spendings).where(long_gone))
-                dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
                 more = {"tokens": columns.tokens + spent.tokens, "cost": columns.cost + spent.cost}
                 key = [column.name for column in spendings.primary_key]
+                new = inserting(connection.dialect.name, spendings)
                 for scope, subject in sorted(subjects.items()):  # one order: two writers never wait in a ring
                     row = {"team": team, "day": day.isoformat(), "scope": scope, "subject": subject}
-                    first = dialect.insert(spendings).values(**row, tokens=spent.tokens, cost=spent.cost)
+                    first = new.values(**row, tokens=spent.tokens, cost=spent.cost)
                     await connection.execute(first.on_conflict_do_update(index_elements=key, set_=more))

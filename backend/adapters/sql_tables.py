@@ -231,6 +231,7 @@ runs = Table(
     Column("trace", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
     Index("ix_runs_team_created_at", "team", "created_at"),
+    Index("ix_runs_created_at", "created_at"),
 )
 
 feedback = Table(
@@ -242,4 +243,34 @@ feedback = Table(
     Column("rating", SmallInteger, nullable=False),
     Column("comment", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Index("ix_feedback_created_at", "created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    tables,
+    Column("key_id", String(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("roles", String(32), nullable=False),
+    Column("salt", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+)
+
+audit = Table(
+    "audit",
+    tables,
+    Column("deed_id", String(32), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("outcome", String(8), nullable=False),
+    Column("team", String(64), nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("target", String(512), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Index("ix_audit_at", "at"),
 )

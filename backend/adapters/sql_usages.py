@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backend.adapters.sql_common import translated
+from backend.adapters.sql_common import inserting, translated
 from backend.adapters.sql_tables import documents, intake
 from backend.ports import Usage
 
@@ -39,7 +38,6 @@ class SqlUsages:
             async with self.engine.begin() as connection:
                 earlier = (intake.c.team == team) & (intake.c.day < day.isoformat())
                 await connection.execute(delete(intake).where(earlier))
-                dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-                first = dialect.insert(intake).values(team=team, day=day.isoformat(), pages=1)
+                first = inserting(connection.dialect.name, intake).values(team=team, day=day.isoformat(), pages=1)
                 more = {"pages": intake.c.pages + 1}
                 await connection.execute(first.on_conflict_do_update(index_elements=["team", "day"], set_=more))

@@ -10,7 +10,19 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.router import Router
 
-from backend.api import collections, documents, feedback, health, insights, notices, queries, replay
+from backend.api import (
+    audit,
+    collections,
+    documents,
+    feedback,
+    health,
+    insights,
+    keys,
+    notices,
+    people,
+    queries,
+    replay,
+)
 from backend.api.envelope import Envelope
 from backend.api.problems import HANDLERS
 from backend.api.security import HEADER
@@ -24,7 +36,7 @@ def create(services: Services) -> Envelope:
     """Return the whole HTTP application. Opening and closing the services is the caller's."""
     ingestion = Router(
         "/",
-        route_handlers=[documents.ingest],
+        route_handlers=[documents.ingest, collections.begin_collection],
         request_max_body_size=services.limits.document + ENVELOPE_BYTES,
     )
     litestar = Litestar(
@@ -36,7 +48,6 @@ def create(services: Services) -> Envelope:
             documents.get_document,
             documents.delete_document,
             documents.refresh_document,
-            collections.begin_collection,
             collections.get_collection,
             collections.cancel_collection,
             feedback.give_feedback,
@@ -45,21 +56,30 @@ def create(services: Services) -> Envelope:
             replay.replay,
             insights.insights,
             insights.page,
+            insights.gaps,
+            queries.prompts,
             notices.list_notices,
             notices.delete_notice,
+            keys.create_key,
+            keys.list_keys,
+            keys.rotate_key,
+            keys.revoke_key,
+            audit.audit,
+            people.export_person,
+            people.delete_person,
             health.health,
             health.ready,
             health.detailed,
             health.metrics,
         ],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
-        state=State({"api_keys": services.keys}),
+        state=State({"access": services.access, "team": services.team}),
         exception_handlers=HANDLERS,
         request_max_body_size=services.limits.body,
         openapi_config=_openapi(),
         logging_config=None,
     )
-    return Envelope(litestar, services.telemetry)
+    return Envelope(litestar, services.telemetry, services.audit)
 
 
 def _openapi() -> OpenAPIConfig:

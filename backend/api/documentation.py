@@ -48,6 +48,13 @@ class IngestForm(schema.IngestRequest, frozen=True):
     metadata: str = ""  # type: ignore[assignment]
 
 
+class CollectionForm(schema.CollectionRequest, frozen=True):
+    """`file` is a zip, and the fields of the JSON body beside it, except `url`; `metadata` is a JSON object as text."""
+
+    file: Annotated[str, msgspec.Meta(extra_json_schema={"format": "binary"})] = ""
+    metadata: str = ""  # type: ignore[assignment]
+
+
 def reads(json: type[msgspec.Struct], *, form: type[msgspec.Struct] | None = None) -> type[Operation]:
     """Return a Litestar operation class that documents a request's body, as JSON or also as a form."""
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import unquote
 
-import msgspec
 from litestar import Request, Response, delete, get, post
-from litestar.datastructures import State, UploadFile
+from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from backend import schema
-from backend.api import bodies, present
+from backend.api import forms, present
 from backend.api.documentation import IngestForm, reads
-from backend.api.security import needs
+from backend.api.security import doing, needs
 from backend.api.services import Services
 from backend.domain import Document, Visibility
-from backend.errors import BadInput, IngestFailed, NotFound, TooLarge
-from backend.ingest.submission import Upload, parse_request
+from backend.errors import BadInput, IngestFailed, NotFound
+from backend.ingest.submission import parse_request
 
 ApiRequest = Request[object, object, State]
 
@@ -27,7 +25,7 @@ ApiRequest = Request[object, object, State]
 @post(
     "/ingest",
     status_code=202,
-    guards=[needs("ingest")],
+    guards=[needs("ingest", action="document.ingest")],
     operation_class=reads(schema.IngestRequest, form=IngestForm),
     summary="Take in a URL, a text or a file",
     description="The same content is not indexed twice. With `wait=true` the reply comes when the document is ready "
@@ -36,16 +34,19 @@ ApiRequest = Request[object, object, State]
 async def ingest(
     request: ApiRequest, services: NamedDependency[Services], wait: FromQuery[bool] = False
 ) -> Response[schema.IngestReply]:
-    wanted, file = await _read(request, services)
+    wanted, file = await forms.read(request, schema.IngestRequest, most=services.limits.document)
     submission = parse_request(wanted, team=services.team, file=file)
+    noted = doing(request)
+    noted.team, noted.user, noted.target = submission.team, submission.by, submission.document_id
     document = await services.ingest.accept(submission)
+    noted.target = document.document_id
     return await _enqueue(services, document, wait=wait)
 
 
 @post(
     "/documents/{document_id:str}/refresh",
     status_code=202,
-    guards=[needs("ingest")],
+    guards=[needs("ingest", action="document.refresh")],
     summary="Bring a document up to date",
 )
 async def refresh_document(
@@ -93,7 +94,7 @@ async def get_document(
 @delete(
     "/documents/{document_id:str}",
     status_code=200,
-    guards=[needs("ingest")],
+    guards=[needs("ingest", action="document.remove")],
     summary="Remove a document: out of every answer from this response on",
 )
 async def delete_document(
@@ -125,34 +126,6 @@ async def _enqueue(services: Services, document: Document, *, wait: bool) -> Res
     if ended.status == "failed":
         raise IngestFailed(ended.reason)
     return Response(schema.IngestReply(document_id, ended.status), status_code=200)
-
-
-async def _read(request: ApiRequest, services: Services) -> tuple[schema.IngestRequest, Upload | None]:
-    """Read a JSON body, or a form with a file beside the same fields."""
-    if request.content_type[0] != RequestEncodingType.MULTI_PART:
-        return bodies.decode(await request.body(), schema.IngestRequest), None
-    form = await request.form()
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise BadInput("file: missing; a form must carry the document as a file.")
-    content = await file.read()
-    if len(content) > services.limits.document:
-        raise TooLarge(f"The file has {len(content):,} bytes; at most {services.limits.document:,} are taken.")
-    fields = {name: value for name, value in form.items() if name != "file" and value != ""}
-    return parse_form(fields), Upload(content, file.filename or "", file.content_type or "")
-
-
-def parse_form(fields: dict[str, object]) -> schema.IngestRequest:
-    """Read a form's fields: those of the JSON body, with `metadata` as a JSON object in text."""
-    metadata = fields.get("metadata")
-    if isinstance(metadata, dict):
-        return bodies.convert(fields, schema.IngestRequest)
-    if metadata is not None:
-        try:
-            fields = {**fields, "metadata": msgspec.json.decode(str(metadata))}
-        except msgspec.DecodeError as error:
-            raise BadInput(f"metadata: must be a JSON object: {error}") from None
-    return bodies.convert(fields, schema.IngestRequest)
 
 
 def _visibilities(given: list[str] | None) -> frozenset[str] | None:

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Response, get
+from litestar import Response, get, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import QueryParameter
+from litestar.params import QueryParameter, RawBody
 
-from backend.api.security import HEADER, Keys, needs
+from backend import schema
+from backend.api import bodies
+from backend.api.documentation import reads
+from backend.api.security import HEADER, Access, begin, check, needs
 from backend.api.services import Services
 from backend.errors import Forbidden, Unauthorized
 from backend.evaluate.experiments import Rate, evidence_words
@@ -26,12 +29,6 @@ from backend.evaluate.insights import Overview
 PAGE = "/insights/page"
 """Where `/insights/` is routed to: to Litestar that is the same address as `/insights`."""
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 ASK_FOR_KEY = {"WWW-Authenticate": 'Basic realm="Footnote: any name, and an admin API key as the password"'}
 _TEMPLATES = Path(__file__).parent / "pages"
 
@@ -39,12 +36,14 @@ Team = Annotated[str | None, QueryParameter(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")]
 Days = Annotated[int, QueryParameter(ge=1, le=365)]
 
 
-def admin_in_browser(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def admin_in_browser(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Litestar guard: an admin key in our header, or as the password that a browser asks for; no cookie, no script."""
-    keys: Keys = connection.app.state.api_keys
+    access: Access = connection.app.state.access
     try:
         given = connection.headers.get(HEADER) or password(connection.headers.get("Authorization", ""))
-        keys.authorise(given, frozenset({"admin"}))
+        caller = await access.caller(given)
+        begin(connection, caller, "insights.read")
+        check(caller, frozenset({"admin"}))
     except (Unauthorized, Forbidden) as error:
         raise HTTPException(status_code=401, detail=str(error), headers=ASK_FOR_KEY) from None
 
@@ -60,16 +59,36 @@ def password(header: str) -> str | None:
         return None
 
 
-@get("/insights", guards=[needs("admin")], summary="What the runs of some days say of documents and prompts")
+@get(
+    "/insights",
+    guards=[needs("admin", action="insights.read")],
+    summary="What the runs of some days say of documents and prompts",
+)
 async def insights(services: NamedDependency[Services], team: Team = None, days: Days = 30) -> Overview:
     return await services.insights.look(team or services.team, days, datetime.now(UTC))
+
+
+@post(
+    "/gaps",
+    status_code=200,
+    guards=[needs("admin", action="gaps.read")],
+    operation_class=reads(schema.GapsRequest),
+    summary="What the documents lack, for somebody who reads these channels",
+    description="The text of a question is shown only if it was asked in one of them.",
+)
+async def gaps(body: RawBody, services: NamedDependency[Services]) -> schema.GapsReply:
+    asked = bodies.decode(body, schema.GapsRequest)
+    team, channels = asked.team or services.team, frozenset(asked.channels)
+    runs, found = await services.insights.gaps(team, asked.days, datetime.now(UTC), channels)
+    told = (schema.KnowledgeGap(gap.abstained, gap.disliked, gap.questions, gap.private, gap.nearest) for gap in found)
+    return schema.GapsReply(asked.days, runs, tuple(told))
 
 
 @get(PAGE, guards=[admin_in_browser], include_in_schema=False)
 async def page(services: NamedDependency[Services], team: Team = None, days: Days = 30) -> Response[str]:
     seen = await services.insights.look(team or services.team, days, datetime.now(UTC))
     nonce = secrets.token_urlsafe(16)
-    headers = {**HEADERS, "Content-Security-Policy": f"{POLICY}; style-src 'nonce-{nonce}'"}
+    headers = {"Content-Security-Policy": f"{POLICY}; style-src 'nonce-{nonce}'"}
     return Response(rendered(seen, nonce), media_type="text/html; charset=utf-8", headers=headers)
 
 

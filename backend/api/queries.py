@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from datetime import UTC, datetime
 
-from litestar import Request, Response, post
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import RawBody
@@ -73,6 +73,11 @@ async def search(body: RawBody, services: NamedDependency[Services]) -> schema.S
         passages=present.compressed_passages(evidence),
         metadata=present.metadata(metadata),
     )
+
+
+@get("/prompts", guards=[needs("ask")], summary="Which prompts can write an answer", sync_to_thread=False)
+def prompts(services: NamedDependency[Services]) -> schema.PromptsReply:
+    return schema.PromptsReply(services.prompts)
 
 
 def begun(services: Services, question: Question, run_id: str) -> streams.Run:

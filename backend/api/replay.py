@@ -17,6 +17,7 @@ from backend.api.removed import redacted
 from backend.api.security import needs
 from backend.api.services import Services
 from backend.errors import NotFound
+from backend.redact import has_words
 
 ApiRequest = Request[object, object, State]
 
@@ -30,7 +31,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @post(
     "/runs/{run_id:str}/replay",
     status_code=200,
-    guards=[needs("admin")],
+    guards=[needs("admin", action="run.replay")],
     operation_class=reads(ReplayRequest),
     summary="Ask a run's question again, for the same readers and with the same filter, as a new run",
     description="What was removed since stays out. Replays do not count in insights.",
@@ -42,6 +43,8 @@ async def replay(
     trace = await services.runs.get(run_id)
     if trace is None:
         raise NotFound("There is no such run.")
+    if not has_words(trace):
+        raise NotFound("The words of this run are kept no longer; see FOOTNOTE_KEEP_TRACES_DAYS.")
     question = question_of_trace(await redacted(trace, services.removals), prompt=wanted.prompt)
     services.pipeline.check(question)
     request.scope["state"]["run_id"] = replayed = new_run_id()

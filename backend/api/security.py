@@ -1,4 +1,4 @@
-"""Who may call what: API keys, their roles, and where the backend may listen."""
+"""Who may call what: API keys, their roles, what is recorded of their use, and where the backend may listen."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import ipaddress
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
+from urllib.parse import unquote
 
+from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
+from backend.access import ROLES, Caller, Keyring, Role
+from backend.domain import SUBJECT
 from backend.errors import Forbidden, Unauthorized
 
-Role = Literal["ask", "ingest", "admin"]
-ROLES: frozenset[Role] = frozenset(get_args(Role))
 HEADER = "X-API-Key"
 SHORTEST_KEY = 16
 """Characters; shorter keys can be guessed."""
@@ -31,37 +34,85 @@ class Key:
 
     digest: bytes
     roles: frozenset[Role]
+    name: str = "configured"
+    """How the audit log calls it."""
 
     @classmethod
-    def of(cls, secret: str, roles: Iterable[Role]) -> Key:
-        return cls(hashlib.sha256(secret.encode()).digest(), frozenset(roles))
+    def of(cls, secret: str, roles: Iterable[Role], name: str = "configured") -> Key:
+        return cls(hashlib.sha256(secret.encode()).digest(), frozenset(roles), name)
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys that the backend accepts."""
+    """The keys of the settings."""
 
     keys: tuple[Key, ...]
 
-    def roles(self, secret: str) -> frozenset[Role]:
-        """Return the roles of a key, none for an unknown one. Every key is compared, in constant time."""
+    def caller(self, secret: str) -> Caller | None:
+        """Return whose key this is, None for an unknown one. Every key is compared, in constant time."""
         digest = hashlib.sha256(secret.encode()).digest()
-        granted: frozenset[Role] = frozenset()
-        for key in self.keys:
-            if hmac.compare_digest(key.digest, digest):
-                granted |= key.roles
-        return granted
+        known = [key for key in self.keys if hmac.compare_digest(key.digest, digest)]
+        return Caller(known[0].name, frozenset().union(*(key.roles for key in known))) if known else None
 
-    def authorise(self, secret: str | None, wanted: frozenset[Role]) -> None:
-        """Raise Unauthorized without a known key and Forbidden where it has neither admin nor a wanted role."""
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """All keys that the backend accepts: those of the settings, and those that were made."""
+
+    configured: Keys
+    made: Keyring
+
+    async def caller(self, secret: str | None) -> Caller:
+        """Return who calls. Unauthorized without a key that is accepted."""
         if not secret:
             raise Unauthorized(f"Send an API key in the {HEADER} header.")
-        roles = self.roles(secret)
-        if not roles:
+        caller = self.configured.caller(secret)
+        if caller is None and (key := await self.made.recognise(secret)):
+            caller = Caller(key.name, key.roles)
+        if caller is None:
             raise Unauthorized(f"The key in the {HEADER} header is not one that this backend knows.")
-        if not roles & (wanted | {"admin"}):
-            names = " or ".join(sorted(wanted))
-            raise Forbidden(f"This needs a key with the role {names}; this one has {', '.join(sorted(roles))}.")
+        return caller
+
+
+def check(caller: Caller, wanted: frozenset[Role]) -> None:
+    """Raise Forbidden where the caller has neither admin nor a wanted role."""
+    if not caller.roles & (wanted | {"admin"}):
+        names = " or ".join(sorted(wanted))
+        raise Forbidden(f"This needs a key with the role {names}; this one has {', '.join(sorted(caller.roles))}.")
+
+
+@dataclass(slots=True)
+class Doing:
+    """What a request is about to do, for the audit log; a handler that knows more fills it in."""
+
+    action: str
+    key: str
+    team: str = ""
+    user: str = ""
+    target: str = ""
+
+
+def doing(request: Request[Any, Any, State]) -> Doing:
+    """Return what this request does, as its guard began it."""
+    begun = request.scope["state"]["doing"]
+    assert isinstance(begun, Doing)
+    return begun
+
+
+def begin(connection: ASGIConnection[Any, Any, Any, Any], caller: Caller, action: str) -> None:
+    """Let what this request does be recorded, whatever comes of it."""
+    asked = connection.query_params
+    connection.scope["state"]["doing"] = Doing(
+        action,
+        caller.name,
+        team=_subject(asked.get("team")) or connection.app.state.team,
+        user=_subject(asked.get("by")),
+        target=unquote(str(next(iter(connection.path_params.values()), ""))),
+    )
+
+
+def _subject(given: str | None) -> str:
+    return given if given and SUBJECT.match(given) else ""
 
 
 def parse_key(text: str) -> Key:
@@ -81,9 +132,9 @@ def _long_enough(secret: str) -> str:
 
 def configured_keys(api_key: str | None, api_keys: Iterable[str]) -> Keys | None:
     """Return the keys that the settings name, or None where they name none; ValueError says what is wrong."""
-    keys = [parse_key(text) for text in api_keys]
+    keys = [replace(parse_key(text), name=f"FOOTNOTE_API_KEYS-{n}") for n, text in enumerate(api_keys, 1)]
     if api_key is not None:
-        keys.append(Key.of(_long_enough(api_key), {"admin"}))
+        keys.insert(0, Key.of(_long_enough(api_key), {"admin"}, "FOOTNOTE_API_KEY"))
     return Keys(tuple(keys)) if keys else None
 
 
@@ -115,12 +166,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def needs(*roles: Role) -> Guard:
-    """Return a Litestar guard that lets through keys with any of these roles, or admin."""
+def needs(*roles: Role, action: str = "") -> Guard:
+    """Return a Litestar guard that lets through keys with any of these roles, or admin. What has an `action` is
+    recorded in the audit log under that name, also if it is refused to a known key."""
     wanted = frozenset(roles)
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        keys: Keys = connection.app.state.api_keys
-        keys.authorise(connection.headers.get(HEADER), wanted)
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        access: Access = connection.app.state.access
+        caller = await access.caller(connection.headers.get(HEADER))
+        if action:
+            begin(connection, caller, action)
+        check(caller, wanted)
 
     return guard

@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from backend.api.security import Keys
+from backend.access import Audit
+from backend.api.security import Access
 from backend.api.vitals import Check, Pulse
 from backend.domain import Document, Event, Evidence, Query, Question, RunMetadata
 from backend.evaluate.looking import Insights
 from backend.experiments import NO_PLAN, Plan
 from backend.ingest.collection import Collector
 from backend.ingest.submission import Submission
+from backend.people import People
 from backend.ports import CollectionQueue, Documents, Feedbacks, IndexStatus, IngestQueue, Notices, Removals, Runs
 from backend.telemetry import Telemetry
 
@@ -109,11 +111,15 @@ class Services:
     collector: Collector
     collections: CollectionQueue
     index: IndexFigures
-    keys: Keys
+    access: Access
+    audit: Audit
+    people: People
     door: Door
     insights: Insights
     plan: Plan = NO_PLAN
     """Which version of a prompt a thread gets."""
+    prompts: tuple[str, ...] = ()
+    """The versions of the prompt that writes answers, the default first."""
     team: str = "local"
     answers_with: str = "extractive"
     embedder: str = ""

@@ -11,12 +11,13 @@ from time import perf_counter
 from anyio import CancelScope
 from loguru import logger
 
-from backend import schema
+from backend import domain, schema
 from backend.api import present
 from backend.api.problems import problem_of
 from backend.api.services import Services
 from backend.domain import Delta, Done, Event, Evidence, Found
 from backend.errors import FootnoteError, Unavailable
+from backend.tracing import Attributes, span
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """What keeps proxies from holding a stream back."""
@@ -55,11 +56,13 @@ class Run:
     async def _listen(self) -> Done:
         done: Done | None = None
         try:
-            with logger.contextualize(run_id=self.run_id):
+            with span("run", {"footnote.run_id": self.run_id}) as spent, logger.contextualize(run_id=self.run_id):
                 async with aclosing(self.events):
                     async for event in self.events:
                         self._tell(event)
                         done = event if isinstance(event, Done) else done
+                if done is not None:
+                    spent.note(_attributes(done.run))
         finally:
             self.told.put_nowait(None)
         assert done is not None, "a run that ends without an error ends with Done"
@@ -81,6 +84,20 @@ class Run:
             telemetry.run_failed()
         else:
             telemetry.run(ended.result().run)
+
+
+def _attributes(run: domain.Run) -> Attributes:
+    """Return what a trace shows of a run: figures, no words."""
+    metadata = run.metadata
+    return {
+        "footnote.outcome": run.outcome,
+        "footnote.cache": metadata.cache,
+        "footnote.degraded": metadata.degraded,
+        "footnote.passages": len(run.passages),
+        "footnote.dropped_sentences": metadata.dropped_sentences,
+        "footnote.prompt": metadata.prompt,
+        "gen_ai.response.model": metadata.model,
+    }
 
 
 async def stream(run: Run, *, request_id: str) -> AsyncIterator[bytes]:

@@ -1,4 +1,5 @@
-"""The command line: `python -m backend serve|ingest|ask|search|migrate|reindex|prompts|replay|doctor`.
+"""The command line: `python -m backend serve|ingest|ask|search|migrate|reindex|backup|prompts|replay|keys|
+audit|person|doctor`.
 
 Exit codes: 0 done, 1 it did not work out, 2 a wrong argument or setting, 130 interrupted.
 """
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from backend import log
+from backend.cli import backup_arguments
 from backend.errors import FootnoteError
 from backend.lock import Locked
 from backend.settings import Settings, SettingsError, load_settings
@@ -41,13 +43,17 @@ def run(wanted: argparse.Namespace, settings: Settings) -> int:
         case "serve":
             return _serve(settings)
         case "migrate":
-            return _migrate(settings, wanted.direction, wanted.revision)
+            return _migrate(settings, wanted.direction, wanted.revision, index=wanted.index)
         case "doctor":
             return _doctor(settings, wanted)
         case "reindex":
             from backend.cli.reindex import reindex
 
-            return asyncio.run(reindex(settings))
+            return asyncio.run(reindex(settings, wanted))
+        case "backup":
+            from backend.cli.backup import backup
+
+            return backup(settings, wanted, now=datetime.now(UTC))
         case "ingest":
             from backend.cli.ingest import ingest
 
@@ -56,6 +62,18 @@ def run(wanted: argparse.Namespace, settings: Settings) -> int:
             from backend.cli.prompts import prompts
 
             return asyncio.run(prompts(settings, wanted))
+        case "keys":
+            from backend.cli.keys import keys
+
+            return asyncio.run(keys(settings, wanted))
+        case "person":
+            from backend.cli.person import person
+
+            return asyncio.run(person(settings, wanted))
+        case "audit":
+            from backend.cli.audit import audit
+
+            return asyncio.run(audit(settings, wanted))
         case "replay":
             from backend.cli.replay import replay
 
@@ -79,6 +97,10 @@ def _serve(settings: Settings) -> int:
 
 
 def _doctor(settings: Settings, wanted: argparse.Namespace) -> int:
+    if wanted.mend:
+        from backend.cli.mend import mend
+
+        return asyncio.run(mend(settings))
     if wanted.deleted is None:
         from backend.cli.doctor import doctor
 
@@ -88,7 +110,11 @@ def _doctor(settings: Settings, wanted: argparse.Namespace) -> int:
     return asyncio.run(deleted(settings, wanted.deleted, wanted.team, now=datetime.now(UTC)))
 
 
-def _migrate(settings: Settings, direction: Literal["up", "down"], revision: str | None) -> int:
+def _migrate(settings: Settings, direction: Literal["up", "down"], revision: str | None, *, index: bool) -> int:
+    if index:
+        from backend.cli.migrate_index import migrate_index
+
+        return asyncio.run(migrate_index(settings, direction, revision))
     from backend.app import migrate_database
 
     migrate_database(settings, direction, revision)
@@ -107,17 +133,33 @@ def parser() -> argparse.ArgumentParser:
     migrating = commands.add_parser("migrate", help="bring the database to this program's schema, or back")
     migrating.add_argument("direction", nargs="?", choices=("up", "down"), default="up")
     migrating.add_argument("revision", nargs="?", help="default: head for up, one step for down")
-    commands.add_parser("reindex", help="build the index anew from the documents, such as for another embedder")
+    migrating.add_argument("--index", action="store_true", help="the index instead, to a version such as 1")
+    _reindex_parser(commands.add_parser("reindex", help="build the index anew beside the live one, and change over"))
+    backup_arguments.parsers(
+        commands.add_parser("backup", help="back up everything, beside a running backend, and restore it")
+    )
     _prompts_parser(commands.add_parser("prompts", help="the versions of the prompts, and what came of experiments"))
     replaying = commands.add_parser("replay", help="ask a run's question again")
     replaying.add_argument("run", metavar="RUN")
     replaying.add_argument("--prompt", metavar="name@vN", help="answer with this version")
     replaying.add_argument("--json", action="store_true", help="print the reply as JSON")
     replaying.add_argument("--url", help="a backend elsewhere; its key is FOOTNOTE_API_KEY")
+    _keys_parser(commands.add_parser("keys", help="API keys: make, list, rotate, revoke"))
+    _person_parser(commands.add_parser("person", help="what is kept of somebody: tell it, or delete it"))
+    _audit_parser(commands.add_parser("audit", help="who did what, the latest first"))
     examining = commands.add_parser("doctor", help="say what is wrong, and how to mend it")
+    examining.add_argument("--mend", action="store_true", help="mend what can be mended, with the backend stopped")
     examining.add_argument("--deleted", metavar="ID", help="say instead what is left of this removed document")
     examining.add_argument("--team", help="whose document it was; default: FOOTNOTE_TEAM")
     return root
+
+
+def _reindex_parser(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--from-source", action="store_true", help="read every document's source again")
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument("--rollback", action="store_true", help="go back to the index before, brought up to date")
+    instead.add_argument("--drop-old", action="store_true", help="delete every index but the live one")
+    instead.add_argument("--anew", action="store_true", help="with the backend stopped: drop the index, ingest again")
 
 
 def _ingest_parser(command: argparse.ArgumentParser) -> None:
@@ -153,6 +195,38 @@ def _prompts_parser(command: argparse.ArgumentParser) -> None:
     reporting.add_argument("--json", action="store_true", help="print the figures as JSON")
     reporting.add_argument("--team", help="default: FOOTNOTE_TEAM")
     reporting.add_argument("--url", help="a backend elsewhere; its key is FOOTNOTE_API_KEY")
+
+
+def _keys_parser(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="action")
+    making = actions.add_parser("create", help="make a key and print it, this once")
+    making.add_argument("name", help="who or what it is for")
+    making.add_argument("--roles", default="ask", help="with + between them: ask, ingest, admin; default: ask")
+    making.add_argument("--days", type=int, help="until it ends by itself")
+    listing = actions.add_parser("list", help="every key, when it was used last, and whether it is accepted")
+    rotating = actions.add_parser("rotate", help="make a new key of this name and print it, this once")
+    rotating.add_argument("name")
+    rotating.add_argument("--overlap-hours", type=int, default=24, help="until the old one ends; default: 24")
+    revoking = actions.add_parser("revoke", help="refuse a key from now on")
+    revoking.add_argument("name", metavar="NAME|ID")
+    for action in (making, listing, rotating, revoking):
+        action.add_argument("--url", help="a backend elsewhere; its key is FOOTNOTE_API_KEY")
+
+
+def _person_parser(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="action")
+    for name, text in (("export", "print it all as JSON"), ("delete", "for good")):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("user", help="their id in Slack, such as U0123456")
+        _where(action)
+
+
+def _audit_parser(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--since", default="7d", help="such as 24h, 7d or 2026-11-20; default: 7d")
+    command.add_argument("--of", default="", metavar="WHAT", help="a key, a user, an action, a document")
+    command.add_argument("--limit", type=int, default=100, help="entries; default: 100")
+    command.add_argument("--json", action="store_true", help="print them as JSON")
+    _where(command)
 
 
 def _where(command: argparse.ArgumentParser) -> None:

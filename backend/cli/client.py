@@ -49,6 +49,14 @@ class Client:
                 raise Refused(problem_detail(reply.status, content))
             return content
 
+    async def delete(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Return the reply to a deletion. Refused where it is a problem."""
+        async with self.http.delete(path, params=dict(query)) as reply:
+            content = await reply.read()
+            if reply.status >= 400:
+                raise Refused(problem_detail(reply.status, content))
+            return content
+
     async def upload(self, path: str, fields: Mapping[str, str], content: bytes, file_name: str) -> bytes:
         """Return the reply to a file and the fields beside it."""
         for attempt in range(TRIES):

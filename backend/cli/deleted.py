@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backend import app
-from backend.adapters.blobs import FileBlobs
 from backend.adapters.lance_remains import remains
 from backend.adapters.sql import Database
 from backend.cli.doctor import MARKS, Finding
@@ -63,7 +62,7 @@ class Inquiry:
         return self._finding(removal, kept, f"record: removed {_at(removal.removed_at)}; {said}")
 
     async def _index(self, removal: Removal) -> Finding:
-        left = await remains(self.places.index, self.team, self.document_id)
+        left = await remains(self.places.index, self.team, self.document_id, self.places.storage)
         if left.searchable:
             remedy = "Start the backend: it finishes what was interrupted."
             return Finding("bad", f"index: {left.searchable} chunks can still be found", remedy)
@@ -75,7 +74,7 @@ class Inquiry:
         )
 
     async def _blobs(self, removal: Removal) -> Finding:
-        keys = await FileBlobs(self.places.blobs).starting([owner_mark(self.team, self.document_id)])
+        keys = await app.opened_blobs(self.places).starting([owner_mark(self.team, self.document_id)])
         return self._finding(removal, bool(keys), f"blobs: {len(keys)} are its own")
 
     async def _answers(self, database: Database, removal: Removal) -> Finding:

@@ -12,14 +12,16 @@ from backend.domain import Outcome
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One run. `private` means that its asker alone read the answer; `cited` are document ids, `nearest` that of the
-    best passage, "" if none was found; `arm` is the prompt that `experiment` chose; `ratings` are 1 or -1 each."""
+    """One run. `private` means that its asker alone read the answer; `channel` is where it was asked; `cited` are
+    document ids, `nearest` that of the best passage, "" if none was found; `arm` is the prompt that `experiment` chose;
+    `ratings` are 1 or -1 each."""
 
     run_id: str
     created_at: datetime
     outcome: Outcome
     question: str
     private: bool = False
+    channel: str = ""
     thread: str = ""
     experiment: str = ""
     arm: str = ""

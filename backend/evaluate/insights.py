@@ -10,6 +10,7 @@ from statistics import fmean, median
 from backend.domain import Vectors
 from backend.evaluate.experiments import Rate, Result, rate
 from backend.evaluate.history import PastRun, Titled
+from backend.redact import WITHHELD
 
 SAME_GAP = 0.6
 """Least cosine of two questions that are about the same gap."""
@@ -79,7 +80,10 @@ class Overview:
 
 
 def is_gap(run: PastRun) -> bool:
-    """Whether this run says that something is missing: an abstention, or an answer that was not liked."""
+    """Whether this run says that something is missing: an abstention, or an answer that was not liked. Where its words
+    are kept no longer, it does not say what."""
+    if run.question == WITHHELD:
+        return False
     return run.outcome == "abstained" or (run.outcome == "answered" and run.liked is False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median
@@ -61,6 +61,18 @@ class Insights:
             uncited_count=uncited_count,
             uncited=uncited,
         )
+
+    async def gaps(self, team: str, days: int, now: datetime, channels: Collection[str]) -> tuple[int, tuple[Gap, ...]]:
+        """Return how many runs there were and what they lack, as somebody may see it who reads these channels: what was
+        asked elsewhere is counted like what was asked privately.
+
+        Raises:
+            DatabaseUnavailable, EmbedderUnavailable
+        """
+        runs = await self.history.runs(team, now - timedelta(days=days), limit=MAX_RUNS)
+        gaps = await self._gaps([replace(run, private=run.private or run.channel not in channels) for run in runs])
+        titles = await self.history.titles(team, [id for _, id in gaps if id])
+        return len(runs), tuple(replace(gap, nearest=titles.get(id, "")) for gap, id in gaps)
 
     async def _gaps(self, runs: Sequence[PastRun]) -> list[tuple[Gap, str]]:
         missing = [run for run in runs if is_gap(run)][:MAX_GAP_RUNS]

@@ -43,6 +43,12 @@ from backend.query.story import Story
 from backend.query.tokens import estimate_tokens
 from backend.query.understand import Reading, read, relax
 from backend.query.write import Writer
+from backend.tracing import span, spanned
+from backend.turnstile import my_turn
+
+SEARCHES = 16
+"""Searches at once. They are work for the processor: more of them end no sooner, and all too late; who waits here
+is not yet on the clock of a search."""
 
 
 def _now() -> datetime:
@@ -69,6 +75,7 @@ class Pipeline:
     answers: Answers = field(default_factory=Answers)
     knobs: Knobs = field(default_factory=Knobs)
     clock: Callable[[], datetime] = _now
+    searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES))
 
     def check(self, question: Question) -> None:
         """Raise BadInput where the question names a prompt that no answerer has."""
@@ -129,7 +136,7 @@ class Pipeline:
         yield Cited(story.citations.listed())
 
     async def _understand(self, story: Story) -> Reading:
-        with story.timed("understand_ms"):
+        with story.timed("understand_ms"), span("understand"):
             question = story.question
             catalogue = await self.documents.catalogue(question.team, question.audience)
             now = self.clock().astimezone(ZoneInfo(question.time_zone or self.knobs.time_zone))
@@ -146,7 +153,8 @@ class Pipeline:
             reading = relaxed
             found = await self._search(story, reading)
         story.query, story.vectors = reading.query, found.vectors
-        with story.timed("compress_ms"):
+        with story.timed("compress_ms"), span("compress"):
+            await my_turn()
             story.found = tuple(map(without_orders, found.passages))
             pool = (*story.found, *map(without_orders, found.neighbours))
             with metered(story.meter):
@@ -154,6 +162,7 @@ class Pipeline:
                     reading.query.text, found.vectors.sentence, pool, budget=self.knobs.token_budget
                 )
             story.evidence = kept[: story.question.limit]
+            await my_turn()
             story.conflicts = find_conflicts(story.evidence)
         story.tokens_before = sum(estimate_tokens(passage.text) for passage in pool)
         story.tokens_after = sum(estimate_tokens(one.text) for one in story.evidence)
@@ -162,8 +171,9 @@ class Pipeline:
         """Look at the nearest sentences on their own, to see whether an answer should be attempted, and of what."""
         assert story.vectors is not None
         vector = story.vectors.sentence
+        await my_turn()
         nearest = closest(story.query.text, vector, story.evidence)
-        with story.timed("embedding_ms"):
+        with story.timed("embedding_ms"), span("judge"):
             alone = await self.embedder.embed_sentences(nearest.sentences)
         certain = certainty(nearest, vector, alone)
         story.meant = meant(story.query, nearest.rivals)
@@ -171,8 +181,8 @@ class Pipeline:
 
     async def _search(self, story: Story, reading: Reading) -> Retrieved:
         try:
-            async with asyncio.timeout(self.knobs.search_timeout):
-                with metered(story.meter):
+            async with self.searching, asyncio.timeout(self.knobs.search_timeout):
+                with metered(story.meter), span("retrieve"):
                     found = await retrieve(
                         reading.query,
                         self.index,
@@ -192,7 +202,7 @@ class Pipeline:
         began = perf_counter()
         writer = Writer(self.embedder, self.extractive, self.opinion, self.knobs)
         try:
-            async with aclosing(writer.write(story, answerer)) as texts:
+            async with aclosing(spanned("generate", writer.write(story, answerer))) as texts:
                 async for text in texts:
                     yield text
         finally:

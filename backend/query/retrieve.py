@@ -19,6 +19,8 @@ from backend.query.fuse import fuse, spread
 from backend.query.identifiers import identifiers, joined
 from backend.query.parents import SECTIONS, beside
 from backend.query.versions import prefer_valid
+from backend.tracing import span
+from backend.turnstile import my_turn
 
 LEG = 60
 """Passages taken from each side; 40 and 100 changed no figure of the evals by more than .002."""
@@ -69,6 +71,7 @@ async def retrieve(
     """
     began = perf_counter()
     legs = await _legs(query, index, embedder, extras)
+    await my_turn()
     ranked = fuse(query.text, legs.vectors.sentence, legs.by_vector, legs.by_text, full=LEG)
     ranked = await _reranked(query.text, prefer_valid(query.text, ranked), extras)
     passages = spread(ranked, limit=limit)
@@ -102,14 +105,17 @@ async def _embed_and_search(
     query: Query, index: Index, embedder: Embedder
 ) -> tuple[QueryVectors, list[Passage], float]:
     began = perf_counter()
-    vectors = await embedder.embed_query(query.text)
+    with span("embed"):
+        vectors = await embedder.embed_query(query.text)
     embedding_ms = (perf_counter() - began) * 1000
-    return vectors, await index.search_vector(query, vectors.search, limit=LEG), embedding_ms
+    with span("search", {"footnote.search": "vector"}):
+        return vectors, await index.search_vector(query, vectors.search, limit=LEG), embedding_ms
 
 
 async def _by_text(query: Query, index: Index, text: str) -> list[Passage]:
     codes = joined(identifiers(text, spoken=True))
-    return await index.search_text(query, f"{searched(text)} {codes}", limit=LEG)
+    with span("search", {"footnote.search": "text"}):
+        return await index.search_text(query, f"{searched(text)} {codes}", limit=LEG)
 
 
 async def _offered(

@@ -21,6 +21,7 @@ from backend.query.opinion import SecondOpinion, may_lift, second_opinion
 from backend.query.planted import is_order, stating
 from backend.query.story import Story
 from backend.query.verify import Support, copied_from, quoted, verify
+from backend.tracing import span
 
 MAX_DRAFT = 40_000
 """Characters: many times what any prompt allows. A model that goes on is stopped."""
@@ -91,7 +92,7 @@ class Writer:
         return min(self.knobs.draft_timeout, self.knobs.answer_timeout - (perf_counter() - story.began))
 
     async def _verify(self, story: Story, drafted: Drafted) -> tuple[Support, ...]:
-        with story.timed("verify_ms"), metered(story.meter):
+        with story.timed("verify_ms"), metered(story.meter), span("verify"):
             evidence = stating(drafted.text, story.evidence)
             if is_order(drafted.text) or DEFINITION.fullmatch(drafted.text):
                 return ()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.domain import Audience, Document, Metadata, Origin, Query, Visibility
 from backend.ports import Documents
 from tests.contract.indexes import AnyIndex, found
+from tests.databases import SQL
 from tests.fakes.corpus import indexed_document
 from tests.fakes.state import FakeDocuments
 
@@ -39,14 +38,12 @@ async def test_only_documents_with_the_tag_are_found_and_only_visible_ones(index
     assert {one.document_id for one in await index.section_passages(query, [section])} <= {"open", "here"}
 
 
-@pytest.fixture(params=["fake", "sqlite"])
-async def documents(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Documents]:
+@pytest.fixture(params=["fake", *SQL])
+async def documents(request: pytest.FixtureRequest, database_url: Callable[[str], str]) -> AsyncIterator[Documents]:
     if request.param == "fake":
         yield FakeDocuments()
         return
-    url = f"sqlite:///{tmp_path}/footnote.sqlite"
-    migrate(url)
-    database = Database.open(url)
+    database = Database.open(database_url(request.param))
     yield database.documents
     await database.close()
 

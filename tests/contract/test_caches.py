@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from backend.adapters.memory import OVERHEAD, MemoryCache
-from backend.adapters.migrate import migrate
 from backend.adapters.redis import RedisCache
 from backend.adapters.sql import Database
 from backend.adapters.sql_cache import BETWEEN_TRIMS, SqlCache
 from backend.domain import Question
 from backend.errors import CacheUnavailable
 from backend.ports import CacheStore, Entry
+from tests.databases import SQL
 from tests.fakes.caching import CachedWorld
 from tests.fakes.story import TEAM
 from tests.redis_server import RedisServer, needs_redis, running_redis
@@ -26,17 +25,9 @@ ASK = Question("When are new badges processed?", TEAM)
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("cache") / "empty.sqlite"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-async def database(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "footnote.sqlite")
-    database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
+@pytest.fixture(params=SQL)
+async def database(request: pytest.FixtureRequest, database_url: Callable[[str], str]) -> AsyncIterator[Database]:
+    database = Database.open(database_url(request.param))
     yield database
     await database.close()
 
@@ -85,6 +76,14 @@ async def test_forgetting_a_document_drops_what_holds_its_words_and_leaves_the_r
     assert left == ["of the other", "of another team", "of none"]
     await cache.forget("T1", [])
     assert await cache.get("of the other") is not None
+
+
+async def test_all_answers_of_a_team_go_where_somebody_wants_to_be_forgotten(cache: CacheStore) -> None:
+    await cache.put("answer:1", Entry(b"one", "T1", ("a",)))
+    await cache.put("answer:2", Entry(b"two", "T1"))
+    await cache.put("vectors:3", Entry(b"three"))
+    assert await cache.forget_answers("T1") == 2
+    assert [await cache.get(key) is not None for key in ("answer:1", "answer:2", "vectors:3")] == [False, False, True]
 
 
 async def test_memory_keeps_within_its_bytes_and_drops_the_least_recently_used() -> None:

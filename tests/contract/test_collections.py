@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.domain import Collection, Document, Member, Metadata, Origin, Visibility
 from backend.ports import Collections, Documents
+from tests.databases import SQL
 from tests.fakes.state import FakeCollections, FakeDocuments
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -24,15 +23,13 @@ class State:
     collections: Collections
 
 
-@pytest.fixture(params=["fake", "sqlite"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+@pytest.fixture(params=["fake", *SQL])
+async def state(request: pytest.FixtureRequest, database_url: Callable[[str], str]) -> AsyncIterator[State]:
     if request.param == "fake":
         documents = FakeDocuments()
         yield State(documents, FakeCollections(documents))
         return
-    url = f"sqlite:///{tmp_path}/footnote.sqlite"
-    migrate(url)
-    database = Database.open(url)
+    database = Database.open(database_url(request.param))
     yield State(database.documents, database.collections)
     await database.close()
 

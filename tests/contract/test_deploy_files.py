@@ -18,6 +18,8 @@ from bot.settings import Settings as BotSettings
 PROJECT = Path(__file__).resolve().parents[2]
 DEPLOY = PROJECT / "deploy"
 KUBERNETES = "1.33"
+VENDORS = {"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+"""Read by the object store's clients."""
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -35,7 +37,7 @@ def named(kind: str, name: str) -> dict[str, Any]:
 
 def variables() -> set[str]:
     """Every environment variable that a program of ours reads."""
-    names = set()
+    names = set(VENDORS)
     for settings in (BackendSettings, BotSettings):
         for name, field in settings.model_fields.items():
             alias = field.validation_alias
@@ -62,7 +64,7 @@ def test_kubernetes_knows_every_field(resource: dict[str, Any]) -> None:
 
 def test_pods_run_without_rights_and_within_limits() -> None:
     pods = [one["spec"]["template"]["spec"] for one in resources() if one["kind"] in {"Deployment", "Job"}]
-    assert len(pods) == 2
+    assert len(pods) == 3
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["automountServiceAccountToken"] is False
@@ -79,15 +81,39 @@ def test_kubernetes_selectors_find_their_pods_and_ports() -> None:
     backend = named("Deployment", "backend")["spec"]["template"]
     labels, container = backend["metadata"]["labels"], backend["spec"]["containers"][0]
     assert named("Service", "backend")["spec"]["selector"].items() <= labels.items()
+    assert named("PodDisruptionBudget", "backend")["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert named("Service", "backend")["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]
 
 
-@pytest.mark.parametrize("name", ["backend", "bot"])
-def test_a_data_folder_has_one_owner_also_while_it_is_replaced(name: str) -> None:
-    deployed = named("Deployment", name)["spec"]
+def test_the_bots_folder_has_one_owner_also_while_it_is_replaced() -> None:
+    deployed = named("Deployment", "bot")["spec"]
     assert (deployed["replicas"], deployed["strategy"]) == (1, {"type": "Recreate"})
     claims = [volume.get("persistentVolumeClaim") for volume in deployed["template"]["spec"]["volumes"]]
-    assert {"claimName": named("PersistentVolumeClaim", name)["metadata"]["name"]} in claims
+    assert {"claimName": named("PersistentVolumeClaim", "bot")["metadata"]["name"]} in claims
+
+
+def shared(variables: dict[str, Any]) -> None:
+    """All that several backends need of one another is where they all reach it."""
+    assert variables["FOOTNOTE_DATABASE_URL"].startswith("postgresql://")
+    assert variables["FOOTNOTE_REDIS_URL"].startswith("redis://")
+    assert {variables["FOOTNOTE_INDEX_URI"][:5], variables["FOOTNOTE_BLOBS_URI"][:5]} == {"s3://"}
+
+
+def test_backends_in_kubernetes_share_everything_and_keep_nothing() -> None:
+    shared({**named("ConfigMap", "footnote")["data"], **named("Secret", "footnote")["stringData"]})
+    deployed = named("Deployment", "backend")["spec"]
+    assert deployed["strategy"] == {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert all("emptyDir" in volume for volume in deployed["template"]["spec"]["volumes"])
+    scaler = named("HorizontalPodAutoscaler", "backend")["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 10)
+    assert "replicas" not in deployed
+
+
+def test_several_backends_of_compose_share_everything_and_keep_nothing() -> None:
+    backend = documents(DEPLOY / "compose.yaml")[0]["services"]["backend-full"]
+    assert backend["deploy"]["replicas"] > 1
+    assert backend["volumes"] == ["/data"]
+    shared(backend["environment"])
 
 
 def test_kubernetes_sets_only_variables_that_exist() -> None:

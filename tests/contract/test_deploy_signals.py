@@ -70,7 +70,7 @@ def test_every_dashboard_is_provisioned_from_a_source_that_is_there() -> None:
     assert source["url"] == "http://prometheus:9090"
     assert "prometheus" in composed
     assert provider["options"]["path"] in mounted
-    assert {path.stem for path in DASHBOARDS} >= {"overview", "quality", "performance", "ingestion"}
+    assert {path.stem for path in DASHBOARDS} >= {"overview", "quality", "performance", "ingestion", "slack"}
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.domain import Audience, Document, Origin, Snapshot, Visibility
 from backend.ports import Documents, Kin, Sketches
 from tests.contract.indexes import AnyIndex
+from tests.databases import SQL
 from tests.fakes.corpus import indexed_document
 from tests.fakes.state import FakeDocuments, FakeSketches
 
@@ -28,13 +27,12 @@ class State:
     sketches: Sketches
 
 
-@pytest.fixture(params=["real", "fake"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+@pytest.fixture(params=["fake", *SQL])
+async def state(request: pytest.FixtureRequest, database_url: Callable[[str], str]) -> AsyncIterator[State]:
     if request.param == "fake":
         yield State(FakeDocuments(), FakeSketches())
         return
-    migrate(f"sqlite:///{tmp_path}/footnote.sqlite")
-    database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
+    database = Database.open(database_url(request.param))
     yield State(database.documents, database.sketches)
     await database.close()
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.adapters.sql_history import SqlHistory
 from backend.domain import (
@@ -27,6 +25,7 @@ from backend.domain import (
     Visibility,
 )
 from backend.evaluate.history import PastRun, RunHistory, Titled
+from tests.databases import SQL
 from tests.fakes.history import FakeHistory
 from tests.fakes.state import FakeDocuments
 
@@ -36,11 +35,9 @@ PASSAGE = Passage(
 )
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    url = f"sqlite:///{tmp_path / 'footnote.db'}"
-    migrate(url)
-    opened = Database.open(url)
+@pytest.fixture(params=SQL)
+async def database(request: pytest.FixtureRequest, database_url: Callable[[str], str]) -> AsyncIterator[Database]:
+    opened = Database.open(database_url(request.param))
     yield opened
     await opened.close()
 
@@ -69,6 +66,7 @@ async def test_a_run_is_read_with_its_figures_and_ratings(database: Database) ->
         outcome="answered",
         question="How long?",
         private=True,
+        channel="C1",
         thread="T1:C1:1.0",
         experiment="e1",
         arm="answer@v2",

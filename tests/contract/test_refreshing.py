@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.domain import Document, Notice, Origin, Snapshot, Visibility
 from backend.ports import Documents, Notices
+from tests.databases import SQL
 from tests.fakes.state import FakeDocuments, FakeNotices
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -25,13 +24,12 @@ class State:
     notices: Notices
 
 
-@pytest.fixture(params=["real", "fake"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+@pytest.fixture(params=["fake", *SQL])
+async def state(request: pytest.FixtureRequest, database_url: Callable[[str], str]) -> AsyncIterator[State]:
     if request.param == "fake":
         yield State(FakeDocuments(), FakeNotices())
         return
-    migrate(f"sqlite:///{tmp_path}/footnote.sqlite")
-    database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
+    database = Database.open(database_url(request.param))
     yield State(database.documents, database.notices)
     await database.close()
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import numpy as np
 import pytest
 
 from backend.adapters.blobs import FileBlobs
-from backend.adapters.migrate import migrate
+from backend.adapters.object_blobs import ObjectBlobs
 from backend.adapters.sql import Database
 from backend.domain import Citation, Passage, Query, Question, Removal, Run, RunMetadata
 from backend.ports import BLOB_START, Blobs, Removals, Runs
 from backend.redact import WITHHELD
+from tests.databases import SQL
 from tests.fakes.state import FakeBlobs, FakeRemovals, FakeRuns
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -31,21 +33,19 @@ class State:
     blobs: Blobs
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("state") / "empty.sqlite"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(params=KINDS)
-async def state(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> AsyncIterator[State]:
+@pytest.fixture(params=["fake", *SQL])
+async def state(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: Callable[[str], str]
+) -> AsyncIterator[State]:
     if request.param == "fake":
         yield State(FakeRemovals(), FakeRuns(), FakeBlobs())
         return
-    shutil.copy(migrated, tmp_path / "footnote.sqlite")
-    database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
-    yield State(database.removals, database.runs, FileBlobs(tmp_path / "blobs"))
+    database = Database.open(database_url(request.param))
+    blobs: Blobs = FileBlobs(tmp_path / "blobs")
+    if request.param == "postgres":  # who has the one engine has the other
+        store = request.getfixturevalue("object_store")
+        blobs = ObjectBlobs.open(store.uri(f"blobs-{uuid4().hex}"), store.options)
+    yield State(database.removals, database.runs, blobs)
     await database.close()
 
 
@@ -146,8 +146,10 @@ async def test_what_a_crash_left_half_written_is_cleared(tmp_path: Path) -> None
     assert [path.name for path in files_in(tmp_path)] == [key]
 
 
-async def test_words_that_were_redacted_are_not_left_in_the_database_files(tmp_path: Path, migrated: Path) -> None:
-    shutil.copy(migrated, tmp_path / "footnote.sqlite")
+async def test_words_that_were_redacted_are_not_left_in_the_database_files(
+    tmp_path: Path, migrated_sqlite: Path
+) -> None:
+    shutil.copy(migrated_sqlite, tmp_path / "footnote.sqlite")
     database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
     secret = "Xylophone-Quartz-7731 " * 500
     found = Passage("c", "a", "s", 0, "T", "", "", secret, (), np.zeros((0, 384), np.float32))

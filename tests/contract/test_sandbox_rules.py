@@ -354,3 +354,33 @@ async def test_a_trigger_opens_one_view_within_three_seconds(sandbox: Sandbox, s
     with refuses("invalid_arguments"):
         wrong = view | {"title": {"type": "plain_text", "text": "T" * 25}}
         await slack.views_open(trigger_id=sandbox.world.trigger("U_ANA"), view=wrong)
+
+
+# App Home
+
+
+async def test_a_home_has_limits_of_its_own(slack: AsyncWebClient, sandbox: Sandbox) -> None:
+    async def publish(*blocks: dict[str, Any], **fields: Any) -> None:
+        await slack.views_publish(user_id="U_ANA", view={"type": "home", "blocks": list(blocks), **fields})
+
+    await publish(*[section()] * 100)
+    for view in ([section()] * 101, [{"type": "markdown", "text": "x"}]):
+        with refuses("invalid_arguments"):
+            await publish(*view)
+    with refuses("view_too_large"):
+        await publish(*[section("x" * 3_000)] * 90)
+    with refuses("user_not_found"):
+        await slack.views_publish(user_id="U_NOBODY", view={"type": "home", "blocks": [section()]})
+    await publish(section(), external_id="one")
+    with refuses("duplicate_external_id"):
+        await slack.views_publish(user_id="U_BEN", view={"type": "home", "blocks": [section()], "external_id": "one"})
+    with refuses("hash_conflict"):
+        await slack.views_publish(user_id="U_ANA", view={"type": "home", "blocks": [section()]}, hash="old")
+    assert list(sandbox.world.homes) == ["U_ANA"]
+
+
+async def test_an_app_without_a_home_tab_publishes_none() -> None:
+    async with Sandbox(0, options=Options(home_tab=False)) as sandbox:
+        slack = AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url)
+        with refuses("not_enabled"):
+            await slack.views_publish(user_id="U_ANA", view={"type": "home", "blocks": [section()]})

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import numpy as np
 import pytest
 
 from backend.adapters.blobs import FileBlobs
-from backend.adapters.migrate import migrate
+from backend.adapters.object_blobs import ObjectBlobs
 from backend.adapters.sql import Database
 from backend.domain import (
     And,
@@ -36,6 +36,7 @@ from backend.domain import (
 )
 from backend.errors import BadInput, NotFound
 from backend.ports import Blobs, Documents, Feedbacks, Runs
+from tests.databases import SQL
 from tests.fakes.state import FakeBlobs, FakeDocuments, FakeFeedbacks, FakeRuns
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -50,22 +51,20 @@ class State:
     blobs: Blobs
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("state") / "empty.sqlite"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(params=KINDS)
-async def state(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> AsyncIterator[State]:
+@pytest.fixture(params=["fake", *SQL])
+async def state(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: Callable[[str], str]
+) -> AsyncIterator[State]:
     if request.param == "fake":
         runs = FakeRuns()
         yield State(FakeDocuments(), runs, FakeFeedbacks(runs), FakeBlobs())
         return
-    shutil.copy(migrated, tmp_path / "footnote.sqlite")
-    database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
-    yield State(database.documents, database.runs, database.feedbacks, FileBlobs(tmp_path / "blobs"))
+    database = Database.open(database_url(request.param))
+    blobs: Blobs = FileBlobs(tmp_path / "blobs")
+    if request.param == "postgres":  # who has the one engine has the other
+        store = request.getfixturevalue("object_store")
+        blobs = ObjectBlobs.open(store.uri(f"blobs-{uuid4().hex}"), store.options)
+    yield State(database.documents, database.runs, database.feedbacks, blobs)
     await database.close()
 
 

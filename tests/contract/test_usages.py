@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 
-from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.domain import Document, Origin, Visibility
 from backend.ports import Documents, Usage, Usages
+from tests.databases import SQL
 from tests.fakes.state import FakeDocuments, FakeUsages
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -26,14 +25,13 @@ class State:
     usages: Usages
 
 
-@pytest.fixture(params=["real", "fake"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+@pytest.fixture(params=["fake", *SQL])
+async def state(request: pytest.FixtureRequest, database_url: Callable[[str], str]) -> AsyncIterator[State]:
     if request.param == "fake":
         documents = FakeDocuments()
         yield State(documents, FakeUsages(documents))
         return
-    migrate(f"sqlite:///{tmp_path}/footnote.sqlite")
-    database = Database.open(f"sqlite:///{tmp_path}/footnote.sqlite")
+    database = Database.open(database_url(request.param))
     yield State(database.documents, database.usages)
     await database.close()
 

@@ -1,4 +1,4 @@
-"""A real Prometheus with the rules that we ship, scraping a backend on loopback every second."""
+"""A real Prometheus with the rules that we ship, scraping a backend and a bot on loopback every second."""
 
 from __future__ import annotations
 
@@ -47,28 +47,28 @@ class Prometheus:
             return [rule for group in groups for rule in group["rules"]]
 
 
-def configured(folder: Path, backend_port: int) -> Path:
-    """Write the shipped configuration with this backend in place of the name, and looked at every second."""
+def configured(folder: Path, ports: dict[str, int]) -> Path:
+    """Write the shipped configuration with these ports, by job, in place of the names, and looked at every second."""
     shipped: dict[str, Any] = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
     shipped["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     shipped["rule_files"] = [str(SHIPPED / name) for name in shipped["rule_files"]]
-    scraped = next(one for one in shipped["scrape_configs"] if one["job_name"] == "footnote-backend")
-    del scraped["dns_sd_configs"]
-    scraped["static_configs"] = [{"targets": [f"127.0.0.1:{backend_port}"]}]
-    shipped["scrape_configs"] = [scraped]
+    assert {one["job_name"] for one in shipped["scrape_configs"]} == set(ports)
+    for scraped in shipped["scrape_configs"]:
+        del scraped["dns_sd_configs"]
+        scraped["static_configs"] = [{"targets": [f"127.0.0.1:{ports[scraped['job_name']]}"]}]
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(shipped))
     return path
 
 
 @asynccontextmanager
-async def prometheus(folder: Path, backend_port: int) -> AsyncIterator[Prometheus]:
-    """Run it until the block ends; yield it once it has scraped."""
-    port = free_port()
+async def prometheus(folder: Path, *, backend: int, bot: int) -> AsyncIterator[Prometheus]:
+    """Run it until the block ends; yield it once it has scraped both, at these ports."""
+    port, ports = free_port(), {"footnote-backend": backend, "footnote-bot": bot}
     with (folder / "prometheus.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             "prometheus",
-            f"--config.file={configured(folder, backend_port)}",
+            f"--config.file={configured(folder, ports)}",
             f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--web.listen-address=127.0.0.1:{port}",
             stdout=log,
@@ -82,6 +82,7 @@ async def prometheus(folder: Path, backend_port: int) -> AsyncIterator[Prometheu
                     await asyncio.sleep(0.1)
             running = Prometheus(http)
             await running.until("footnote_index_up == 1")
+            await running.until("footnote_sockets_up > 0")
             yield running
     finally:
         if process.returncode is None:

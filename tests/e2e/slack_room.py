@@ -63,7 +63,7 @@ class Room:
         return list(self.sandbox.world.ephemerals.values())
 
 
-async def eventually(look: Callable[[], Found | None], seconds: float = 10.0) -> Found:
+async def eventually(look: Callable[[], Found | None], seconds: float = 30.0) -> Found:
     """Return the first true thing that `look` finds."""
     async with asyncio.timeout(seconds):
         while not (found := look()):  # noqa: ASYNC110 - another program is waited for

@@ -18,6 +18,7 @@ from tests.fakes.slack_driver import Json, SlackDriver
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 GENERAL = "C_GENERAL"
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
 @dataclass
@@ -143,6 +144,26 @@ async def test_one_text_at_two_addresses_is_one_document_until_one_of_them_is_re
         assert "opens at eleven" in again.text
         assert f"{site.url}/copy#" in again.all_text
         assert "/canteen" not in again.all_text
+
+
+async def test_what_is_nearly_the_same_is_listed_as_such(running: Footnote) -> None:
+    async with SlackDriver(running.page_url, user="U_BEN") as ben, website() as site:
+        rules = "".join(f"<p>Boat {word} is lent on {word} mornings.</p>" for word in NUMBERS)
+        site.pages |= {
+            "/boats": f"{rules}<p>The boat house opens in April.</p>",
+            "/boats-last-year": f"{rules}<p>The boat house opened in May.</p>",
+        }
+        await ben.connected()
+        for path in site.pages:
+            await ben.command("/ingest", site.url + path)
+            await ben.until(partial(ready, site.url + path), within=60, what="ready document")
+        await ben.command("/docs", "search /boats")
+        state = await ben.until(partial(listing, "/boats-last-year"), within=30, what="both documents in the list")
+        assert str(state["ephemerals"]).count("nearly the same as “Parking”") == 1
+
+
+def listing(words: str, state: Json) -> bool:
+    return any(words in str(message) for message in state["ephemerals"])
 
 
 def ready(url: str, state: Json) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -26,14 +27,18 @@ from backend.schema import (
     DoneEvent,
     FeedbackReply,
     FeedbackRequest,
+    GapsReply,
+    GapsRequest,
     HealthReply,
     IngestReply,
     IngestRequest,
+    KnowledgeGap,
     Notice,
     NoticesReply,
     Passage,
     PassagesEvent,
     Problem,
+    PromptsReply,
     QueryRequest,
     QueryStreamEvent,
     RunMetadata,
@@ -43,6 +48,8 @@ from backend.schema import (
 
 Script = Callable[[QueryRequest], Sequence[QueryStreamEvent | float]]
 """What to send for a query; a number is a pause in seconds."""
+
+Shape = TypeVar("Shape")
 
 LEAVE = "https://handbook.example/leave"
 
@@ -96,6 +103,11 @@ class FakeBackend:
     """The statuses that a document shows, one per look."""
     notices: dict[str, Notice] = field(default_factory=dict)
     looks_for_notices: int = 0
+    parts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What `/health/detailed` says of the parts, by name; "refused" instead: the bot's key may not see it."""
+    prompts: tuple[str, ...] = ()
+    lacking: tuple[KnowledgeGap, ...] = ()
+    gaps_asked: list[GapsRequest] = field(default_factory=list)
     hung_up: int = 0
     """How many streams the client left early."""
 
@@ -145,7 +157,7 @@ class FakeBackend:
         return web.json_response(trace) if trace else _problem(404, "There is no such run.")
 
     async def ingest(self, request: web.Request) -> web.Response:
-        asked = await self._asked(request)
+        asked = await self._asked(request, IngestRequest)
         self.ingested.append(asked)
         document_id = asked.id or asked.url or (self.files[-1][0] if self.files else "text")
         if "forbidden" in document_id:
@@ -159,8 +171,8 @@ class FakeBackend:
         return _json(IngestReply(document_id, "queued"), 202)
 
     async def collect(self, request: web.Request) -> web.Response:
-        asked = msgspec.json.decode(await request.read(), type=CollectionRequest)
-        if "forbidden" in asked.url:
+        asked = await self._asked(request, CollectionRequest)
+        if "forbidden" in (asked.url or ""):
             return _problem(422, "That address is private, so I do not fetch it.")
         self.collected.append(asked)
         return _json(CollectionReply("col-1", "queued"), 202)
@@ -175,15 +187,15 @@ class FakeBackend:
         self.stages = tuple(rest) or (shown,)
         return _json(shown)
 
-    async def _asked(self, request: web.Request) -> IngestRequest:
+    async def _asked(self, request: web.Request, shape: type[Shape]) -> Shape:
         if request.content_type != "multipart/form-data":
-            return msgspec.json.decode(await request.read(), type=IngestRequest)
+            return msgspec.json.decode(await request.read(), type=shape)
         form = dict(await request.post())
         file = form.pop("file")
         assert isinstance(file, web.FileField)
         self.files.append((file.filename, file.file.read()))
         metadata = msgspec.json.decode(str(form.pop("metadata", "{}")))
-        return msgspec.convert({**form, "metadata": metadata}, IngestRequest, strict=False)
+        return msgspec.convert({**form, "metadata": metadata}, shape, strict=False)
 
     async def one(self, request: web.Request) -> web.Response:
         document_id = request.match_info["id"]
@@ -228,6 +240,27 @@ class FakeBackend:
 
     async def health(self, request: web.Request) -> web.Response:
         return _json(HealthReply("ok", 1.0, "1", True))
+
+    async def detailed(self, request: web.Request) -> web.Response:
+        if "refused" in self.parts:
+            return _problem(403, "This needs a key with the role admin.")
+        verdicts = [part.get("verdict", "healthy") for part in self.parts.values()]
+        worst = next((one for one in ("unhealthy", "degraded") if one in verdicts), "healthy")
+        parts = {name: {"status": "ok", **part} for name, part in self.parts.items()}
+        return web.json_response({"status": "ok", "verdict": worst, "components": parts})
+
+    async def gaps(self, request: web.Request) -> web.Response:
+        asked = msgspec.json.decode(await request.read(), type=GapsRequest)
+        self.gaps_asked.append(asked)
+        return _json(GapsReply(asked.days, 40, self.lacking))
+
+    async def insights(self, request: web.Request) -> web.Response:
+        outcomes = {"answered": 30, "abstained": 9, "failed": 1}
+        figures = {"runs": 40, "outcomes": outcomes, "liked": {"hits": 11, "of": 12, "share": 0.9}}
+        return web.json_response({"team": "local", "days": int(request.query["days"]), **figures})
+
+    async def list_prompts(self, request: web.Request) -> web.Response:
+        return _json(PromptsReply(self.prompts))
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Callable[[web.Request], object]) -> web.StreamResponse:
@@ -298,6 +331,10 @@ async def open_backend(port: int = 0) -> AsyncIterator[FakeBackend]:
     app.router.add_post("/feedback", backend.rate)
     app.router.add_delete("/feedback", backend.unrate)
     app.router.add_get("/health", backend.health)
+    app.router.add_get("/health/detailed", backend.detailed)
+    app.router.add_post("/gaps", backend.gaps)
+    app.router.add_get("/prompts", backend.list_prompts)
+    app.router.add_get("/insights", backend.insights)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, handler_cancellation=True)
     await runner.setup()
     try:

@@ -68,6 +68,9 @@ class BrokenCache:
     async def forget(self, team: str, document_ids: Sequence[str]) -> int:
         self._fail()
 
+    async def forget_answers(self, team: str) -> int:
+        self._fail()
+
     def _fail(self) -> NoReturn:
         self.calls += 1
         raise CacheUnavailable("down")

@@ -13,9 +13,10 @@ import aiohttp
 import numpy as np
 import uvicorn
 
+from backend.access import Keyring
 from backend.api.application import create
-from backend.api.security import Key, Keys
-from backend.api.services import Door, Services
+from backend.api.security import Access, Key, Keys
+from backend.api.services import Door, Limits, Services
 from backend.domain import (
     Began,
     Citation,
@@ -44,13 +45,17 @@ from backend.evaluate.looking import Insights
 from backend.experiments import NO_PLAN, Plan
 from backend.ingest.collection import Collector
 from backend.ingest.submission import Submission, derive_id
+from backend.people import People
 from backend.ports import IndexStatus
+from backend.query.caching.tiers import Tiers
+from tests.fakes.access import FakeApiKeys, FakeAudit, FakeBelonging, NoWords, flush
 from tests.fakes.embedder import HashEmbedder
 from tests.fakes.history import FakeHistory
 from tests.fakes.ingest import FakeFetcher
 from tests.fakes.state import FakeCollections, FakeDocuments, FakeFeedbacks, FakeNotices, FakeRemovals, FakeRuns
 
 ADMIN, ASK, INGEST = "admin-key-0123456789", "ask-key-0123456789", "ingest-key-0123456789"
+KEYS = Keys((Key.of(ADMIN, {"admin"}, "boss"), Key.of(ASK, {"ask"}, "asker"), Key.of(INGEST, {"ingest"}, "feeder")))
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 PASSAGE = Passage(
@@ -246,7 +251,7 @@ class Backend:
 
 @asynccontextmanager
 async def running(
-    *, keep_alive: float = 15.0, plan: Plan = NO_PLAN, door: Door | None = None
+    *, keep_alive: float = 15.0, plan: Plan = NO_PLAN, door: Door | None = None, limits: Limits | None = None
 ) -> AsyncIterator[Backend]:
     """Serve on a free port of loopback until the block ends."""
     documents, runs, index = FakeDocuments(), FakeRuns(), FakeIndexStatus()
@@ -271,8 +276,11 @@ async def running(
         collections=queue,
         index=index,
         door=door or OpenDoor(),
-        keys=Keys((Key.of(ADMIN, {"admin"}), Key.of(ASK, {"ask"}), Key.of(INGEST, {"ingest"}))),
+        access=Access(KEYS, Keyring(FakeApiKeys())),
+        audit=FakeAudit(),
+        people=People(FakeBelonging(), documents, ingest, NoWords(), Tiers(), flush),
         keep_alive=keep_alive,
+        limits=limits or Limits(),
     )
     async with (
         served(services) as url,

@@ -22,6 +22,7 @@ from backend.domain import (
     Visibility,
 )
 from backend.errors import LLMUnavailable
+from backend.ports import Embedder
 from backend.query.proposal import Proposal
 from backend.sentences import sentence_spans
 from tests.fakes.embedder import HashEmbedder
@@ -36,9 +37,10 @@ async def index_of(
     *,
     visibility: Mapping[str, Visibility] | None = None,
     metadata: Mapping[str, Metadata] | None = None,
+    embedder: Embedder | None = None,
 ) -> FakeIndex:
-    """Return an index with one document per title, each one chunk."""
-    embedder, index = HashEmbedder(), FakeIndex()
+    """Return an index with one document per title, each one chunk; the hash embedder's vectors, unless told else."""
+    embedder, index = embedder or HashEmbedder(), FakeIndex()
     documents = []
     for title, text in texts.items():
         chunks = (Chunk(0, 0, title, 0, text, tuple(sentence_spans(text))),)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
 
+from backend.api.services import Limits
 from tests.fakes.server import ASK, running
+from tests.unit.test_discover import packed
 
 SITE = "https://a.example"
 PAGES = {
@@ -71,6 +74,46 @@ async def test_a_collection_is_cancelled() -> None:
 async def test_a_wish_that_cannot_be_meant_is_refused(wish: dict[str, object], status: int) -> None:
     async with running() as backend, backend.http.post("/collections", json=wish) as reply:
         assert reply.status == status
+
+
+def form(content: bytes, **fields: str) -> aiohttp.FormData:
+    made = aiohttp.FormData(fields)
+    made.add_field("file", content, filename="handbook.zip", content_type="application/zip")
+    return made
+
+
+async def test_an_archive_is_handed_in_as_a_form() -> None:
+    pages = packed([("a.md", b"# A"), ("b.md", b"# B")])
+    fields = {"visibility": "channel:C1", "limit": "500", "metadata": '{"tags": ["hr"]}', "by": "U1", "kind": "zip"}
+    async with running() as backend:
+        async with backend.http.post("/collections", data=form(pages, **fields)) as reply:
+            began = await reply.json()
+            assert (reply.status, began["status"]) == (202, "discovered")
+        async with backend.http.get(f"/collections/{began['collection_id']}") as reply:
+            told = await reply.json()
+    assert (told["kind"], told["url"], told["counts"], told["limit"]) == ("zip", "handbook.zip", {"ready": 2}, 500)
+    assert {(str(one.visibility), one.stated.tags) for one in backend.ingest.accepted} == {("channel:C1", ("hr",))}
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "status", "said"),
+    [
+        (b"x", {}, 422, "damaged"),
+        (b"x" * 2_000, {}, 413, "at most 1,000"),
+        (b"x", {"kind": "site"}, 400, "zip"),
+        (b"x", {"url": "https://a.example/"}, 400, "one of url or file"),
+        (b"", {}, 400, "empty"),
+    ],
+    ids=["no zip", "large", "site", "both", "empty"],
+)
+async def test_a_file_that_is_no_archive_for_us_is_refused_in_words(
+    content: bytes, fields: dict[str, str], status: int, said: str
+) -> None:
+    async with (
+        running(limits=Limits(document=1_000)) as backend,
+        backend.http.post("/collections", data=form(content, **fields)) as reply,
+    ):
+        assert (reply.status, said in (await reply.json())["detail"]) == (status, True), await reply.text()
 
 
 async def test_asking_is_not_enough_to_take_in_a_site() -> None:

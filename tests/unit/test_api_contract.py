@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
+from backend.access import Caller
 from backend.api.envelope import routed_path
 from backend.api.security import configured_keys, is_loopback, own_key, parse_key
 from backend.errors import DatabaseUnavailable, IndexUnavailable
@@ -154,9 +155,9 @@ def test_the_own_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> Non
 def test_configured_keys_have_the_roles_they_name() -> None:
     keys = configured_keys("the-main-key-0123456", ["ask+ingest:another-key-01234567"])
     assert keys
-    assert keys.roles("the-main-key-0123456") == {"admin"}
-    assert keys.roles("another-key-01234567") == {"ask", "ingest"}
-    assert keys.roles("something else") == frozenset()
+    assert keys.caller("the-main-key-0123456") == Caller("FOOTNOTE_API_KEY", frozenset({"admin"}))
+    assert keys.caller("another-key-01234567") == Caller("FOOTNOTE_API_KEYS-1", frozenset({"ask", "ingest"}))
+    assert keys.caller("something else") is None
     assert configured_keys(None, []) is None
 
 

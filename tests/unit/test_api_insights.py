@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 
 from backend.api.insights import password
 from backend.domain import Document, Origin, Visibility
 from backend.evaluate.history import PastRun
 from backend.experiments import Experiment, Plan
+from bot.client import Figures
 from tests.browser import needs_browser, page_at
 from tests.fakes.server import ADMIN, ASK, Backend, running
 
@@ -102,6 +104,39 @@ async def test_what_was_asked_alone_is_counted_and_not_shown(backend: Backend) -
     alone = next(gap for gap in gaps if gap["private"])
     assert alone["questions"] == []
     assert "fired" not in str(told)
+
+
+async def test_the_bot_reads_its_figures_from_the_insights(backend: Backend) -> None:
+    figures = msgspec.convert(await seen(backend), Figures)
+    assert (figures.days, figures.runs, figures.outcomes["answered"]) == (30, 85, 81)
+    assert 0 <= figures.liked.hits <= figures.liked.of
+
+
+async def gaps(backend: Backend, *channels: str) -> list[dict[str, object]]:
+    async with backend.http.post("/gaps", json={"channels": channels, "days": 7}) as reply:
+        assert reply.status == 200, await reply.text()
+        found: list[dict[str, object]] = (await reply.json())["gaps"]
+        return found
+
+
+async def test_a_gaps_questions_are_shown_to_those_who_read_where_they_were_asked(backend: Backend) -> None:
+    lost = [asked(f"h{n}", "Who is let go?", outcome="abstained", channel=where) for n, where in enumerate("HHD")]
+    alone = asked("h9", "Who is let go, me?", outcome="abstained", channel="H", private=True)
+    backend.history.past += [("local", run) for run in (*lost, alone)]
+    (here,) = [gap for gap in await gaps(backend, "H") if gap["questions"]]
+    assert (here["questions"], here["abstained"], here["elsewhere"]) == (["Who is let go?"], 4, 2)
+    assert [gap["questions"] for gap in await gaps(backend)] == [[]] * len(await gaps(backend))
+    assert "Secret plan" not in str(await gaps(backend, "H"))
+
+
+async def test_gaps_need_the_admin_role(backend: Backend) -> None:
+    async with backend.http.post("/gaps", json={}, headers={"X-API-Key": ASK}) as reply:
+        assert reply.status == 403
+
+
+async def test_prompts_are_told_to_whoever_may_ask(backend: Backend) -> None:
+    async with backend.http.get("/prompts", headers={"X-API-Key": ASK}) as reply:
+        assert await reply.json() == {"prompts": []}
 
 
 @pytest.mark.parametrize("path", ["/insights", "/insights/"])

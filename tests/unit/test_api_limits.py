@@ -166,8 +166,6 @@ async def test_spendings_add_up_per_team_day_and_subject(spendings: Spendings) -
         "user": Spent(), "channel": Spent(40, 1.0), "team": Spent(40, 1.0),
     }  # fmt: skip
     assert await spendings.of("T1", today, {"user": "X"}) == {"user": Spent(41, 1.0)}
-    await spendings.add("T1", today + timedelta(days=61), subjects, Spent(1, 0.0))
-    assert await spendings.of("T1", today, {"user": "X"}) == {"user": Spent()}
 
 
 async def test_over_http_a_limit_is_a_problem_with_the_seconds_to_wait() -> None:

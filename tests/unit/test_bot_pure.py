@@ -14,7 +14,6 @@ from bot import blocks
 from bot.audience import audience_of, may_read
 from bot.client import EventParser
 from bot.commands import CommandError, read_docs, read_ingest
-from bot.conversation import place_of
 from bot.feedback import Emoji, read_button
 from bot.pages import Pages, open_fence
 from bot.quotes import opened_at, shortened, text_fragment
@@ -29,6 +28,7 @@ from bot.thread import (
     turn_of_event,
 )
 from bot.turns import read_turn, write_turn
+from bot.wording import place_of
 
 TURN = Turn(team="T1", channel="C1", ts="10.5", thread_ts="10.5", user="U1", text="leave?", place="channel")
 

@@ -14,10 +14,11 @@ from backend.domain import Extracted
 from backend.errors import Unreadable
 from backend.ingest.clean import clean_text, decode
 from backend.ingest.extract import extract
+from backend.ingest.extract_pdf import extract_pdf
 from backend.ingest.extract_pool import ExtractPool, extract_isolated
 from backend.ingest.split import page_at
 from backend.ports import Fetched
-from tests.fakes.documents import archive, docx, pdf, scan
+from tests.fakes.documents import archive, docx, drawn, pdf, scan
 
 
 def read(content: bytes | str, name: str = "", media_type: str = "", url: str = "") -> Extracted:
@@ -90,6 +91,20 @@ def test_a_page_of_short_pieces_is_taken_whole() -> None:
 )  # fmt: skip
 def test_what_holds_no_text_gets_a_reason(content: bytes | str, name: str, words: str) -> None:
     assert words in reason(content, name)
+
+
+def test_a_pdf_whose_pages_lie_on_their_side_is_read_whole() -> None:
+    turned = "BT /F1 12 Tf 0 1 -1 0 {} 72 Tm ({}) Tj ET\n"
+    lines = ["Beautiful is better than ugly.", "Explicit is better than implicit.", "Flat is better than nested."]
+    found = read(drawn("".join(turned.format(100 + 20 * at, text) for at, text in enumerate(lines))), "zen.pdf")
+    assert [line.strip("\\ ") for line in found.text.splitlines() if line.strip("\\ ")] == lines
+
+
+def test_the_pages_of_a_very_long_pdf_that_are_not_placed_letter_by_letter_are_read_too() -> None:
+    content = pdf("The first page is placed.", "The second page is not, but it is read.")
+    found = extract_pdf(content, None, detailed=20)
+    assert "first page" in found.text
+    assert "second page is not, but it is read" in found.text
 
 
 def test_a_pdf_knows_its_pages() -> None:

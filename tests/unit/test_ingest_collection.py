@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from backend.domain import Snapshot, Visibility
-from backend.errors import FetchFailed, FetchRefused, IngestFailed, NotFound
-from backend.ingest.collection import EMPTY, Collector, Wish, derive_collection_id
+from backend.domain import Collection, Snapshot, Visibility
+from backend.errors import FetchFailed, FetchRefused, IngestFailed, LimitReached, NotFound, Unreadable
+from backend.ingest.collection import EMPTY, INTERRUPTED, NO_PAGES, Collector, Work
 from backend.ingest.polite import PoliteFetcher
+from backend.ingest.submission import Upload
+from backend.ingest.wishes import Wish, derive_collection_id
 from backend.ports import Fetched
 from tests.fakes.ingest import Rig
 from tests.fakes.state import FakeCollections
@@ -212,3 +214,74 @@ async def test_one_host_is_never_asked_for_more_than_two_things_at_once() -> Non
     )
     assert most == {"a.example": 2, "b.example": 2}
     assert len(polite.gates) == 0
+
+
+# ------------------------------------------------------------------------------------------- archives handed in
+
+PAGES = packed([("h/a.md", b"# A\nText of a."), ("h/b.html", b"<h1>B</h1>Text."), ("h/c.png", b"x"), ("../d.md", b"D")])
+
+
+async def handed_in(room: Room, content: bytes = PAGES, **changes: object) -> tuple[Collection, list[Work]]:
+    upload = Upload(content, "handbook.zip", "application/zip")
+    wish = replace(Wish("T1", "handbook.zip", "zip", upload=upload), **changes)  # type: ignore[arg-type]
+    return await room.collector.take_in(wish, upload)
+
+
+async def test_an_archive_that_is_handed_in_is_a_document_per_page_at_once(room: Room) -> None:
+    collection, works = await handed_in(room, visibility=Visibility.parse("channel:C1"), by="U1")
+    assert (collection.status, collection.kind, collection.url, collection.found) == (
+        "discovered", "zip", "handbook.zip", 2,
+    )  # fmt: skip
+    assert [one.rpartition("/")[2] for one, _ in works] == ["a.md", "b.html"]
+    documents = [room.rig.documents.rows["T1", one] for one, _ in works]
+    assert {(str(one.visibility), one.by, one.url) for one in documents} == {("channel:C1", "U1", "")}
+    for document in documents:
+        await room.rig.run(document)
+    _, members = await room.collector.report("T1", collection.collection_id)
+    assert {member.status for member in members} == {"ready"}
+
+
+async def test_the_same_archive_again_is_the_same_documents_and_another_is_not(room: Room) -> None:
+    first, _ = await handed_in(room)
+    again, _ = await handed_in(room)
+    other, _ = await handed_in(room, packed([("h/a.md", b"# Another handbook")]))
+    assert again.collection_id == first.collection_id != other.collection_id
+    assert len(room.rig.documents.rows) == 3
+
+
+async def test_an_archive_that_holds_more_than_is_taken_says_so(room: Room) -> None:
+    collection, works = await handed_in(room, packed([(f"{n}.md", b"# X") for n in range(5)]), limit=3)
+    assert (len(works), collection.found, collection.status) == (3, 3, "discovered")
+    assert collection.reason == "It holds 5 pages; 3 were taken."
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"PK\x03\x04 not a zip", "damaged"), (packed([("a.png", b"x")]), NO_PAGES)],
+    ids=["damaged", "no pages"],
+)
+async def test_an_archive_with_nothing_for_us_is_refused_and_leaves_no_trace(
+    room: Room, content: bytes, said: str
+) -> None:
+    with pytest.raises(Unreadable, match=said):
+        await handed_in(room, content)
+    assert room.collections.rows == {}
+
+
+async def test_a_team_that_is_full_is_told_instead_of_half_an_error(room: Room) -> None:
+    class Full:
+        async def accept(self, submission: object) -> object:
+            raise LimitReached("Your team is full.")
+
+    room.collector = replace(room.collector, ingest=Full())  # type: ignore[arg-type]
+    collection, works = await handed_in(room)
+    assert (collection.status, collection.reason, works) == ("failed", "Your team is full.", [])
+
+
+async def test_an_archive_whose_taking_in_was_interrupted_is_asked_for_again(room: Room) -> None:
+    collection, _ = await handed_in(room)
+    interrupted = replace(collection, status="discovering", attempt="a1")
+    await room.collections.put(interrupted)
+    with pytest.raises(IngestFailed, match="Share it again") as told:
+        await room.collector.collect("T1", collection.collection_id, "a1")
+    assert str(told.value) == INTERRUPTED

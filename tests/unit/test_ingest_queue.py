@@ -7,17 +7,22 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pytest
+
 from backend.adapters.dbos import DbosIngestQueue, Pace
 from backend.domain import Document
-from backend.errors import FetchFailed, FetchRefused, IndexUnavailable
+from backend.errors import DatabaseUnavailable, FetchFailed, FetchRefused, IndexUnavailable
+from backend.ingest.stranded import Stranded
 from backend.ingest.submission import Submission, Upload
 from tests.fakes.ingest import Rig
 from tests.fakes.ingest_process import serve
+from tests.fakes.state import FakeDocuments
 
 QUICK = Pace(poll=0.02, retry=0.01, attempts=3)
 
@@ -82,6 +87,57 @@ async def test_an_index_that_is_down_for_good_fails_the_document_with_a_reason(t
         document = await ended(rig, queue, await enqueue(rig, queue, text(1)))
 
     assert (document.status, document.reason) == ("failed", "The index cannot be reached.")
+
+
+@dataclass
+class FullDisk(FakeDocuments):
+    """Records what is to be done, and nothing after that while it is `full`."""
+
+    full: bool = False
+
+    async def put(self, document: Document) -> None:
+        if self.full and document.status != "processing":
+            raise DatabaseUnavailable("database or disk is full")
+        await super().put(document)
+
+
+async def test_a_document_whose_end_could_not_be_recorded_is_brought_in_once_there_is_room(tmp_path: Path) -> None:
+    documents = FullDisk()
+    rig = Rig(documents=documents)
+    rig.writer.fault = IndexUnavailable("The disk is full.")
+    async with opened(rig, tmp_path) as queue:
+        stranded = Stranded(rig.ingest, queue, grace=0.0)
+        document = await enqueue(rig, queue, text(1))
+        documents.full = True
+        assert (await ended(rig, queue, document)).status == "processing"
+        with pytest.raises(DatabaseUnavailable):
+            await stranded.look()
+
+        documents.full, rig.writer.fault = False, None
+        await stranded.look()
+        (anew,) = await documents.unfinished()
+        assert anew.attempt != document.attempt
+        assert (await ended(rig, queue, anew)).status == "ready"
+        await stranded.look()
+        assert await documents.unfinished() == ()
+
+
+async def test_what_waits_or_is_worked_on_is_not_taken_for_lost(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.writer.gate = asyncio.Event()
+    async with opened(rig, tmp_path) as queue:
+        begun = [await rig.ingest.accept(text(number)) for number in range(60)]
+        works = [(one.team, one.document_id, one.attempt) for one in begun]
+        assert await queue.without(works) == set(works)
+        for work in works:
+            await queue.enqueue(*work)
+        await asyncio.wait_for(rig.writer.entered.wait(), 30)
+        async with asyncio.timeout(30):
+            while await queue.without(works):  # noqa: ASYNC110 - the queue tells nobody when it takes work up
+                await asyncio.sleep(0.01)
+        assert await queue.depth() == len(works)
+        rig.writer.gate.set()
+        assert {(await ended(rig, queue, one)).status for one in begun} == {"ready"}
 
 
 async def test_the_same_attempt_enqueued_twice_is_one_piece_of_work(tmp_path: Path) -> None:

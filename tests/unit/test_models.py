@@ -80,6 +80,17 @@ def test_a_key_is_read_from_the_variable_that_the_model_names(monkeypatch: pytes
 # ---------------------------------------------------------------------------------------------------------- breaker
 
 
+async def test_models_share_a_breaker_where_they_share_an_endpoint_and_that_is_its_path_too() -> None:
+    listed = [
+        {"name": "a", "base_url": "https://me:secret@gate.example/one/v1?key=secret"},
+        {"name": "b", "base_url": "https://gate.example/one/v1/"},
+        {"name": "c", "base_url": "https://gate.example/two/v1"},
+        {"name": "d"},
+    ]
+    async with opened_models(settings(models=listed), Telemetry()) as models:
+        assert sorted(models.breakers) == ["api.openai.com:443", "gate.example:443/one", "gate.example:443/two"]
+
+
 @dataclass
 class _Clock:
     now: float = 0.0

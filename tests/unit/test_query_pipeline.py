@@ -282,3 +282,29 @@ async def test_documents_that_disagree_are_introduced_with_their_dates() -> None
     lead, *sides = run.answer.split("\n\n")
     assert lead == "The documents disagree here: “Policy 2023” (1 May 2023) and “Policy 2022” (1 May 2022)."
     assert [side.split(" days")[0] for side in sides] == ["Employees work three", "Employees work two"]
+
+
+@dataclass
+class _CrowdedEmbedder(HashEmbedder):
+    """Takes a moment for each question, and counts how many it is asked at once."""
+
+    at_once: int = 0
+    most: int = 0
+
+    async def embed_query(self, text: str) -> QueryVectors:
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        await asyncio.sleep(0.1)
+        self.at_once -= 1
+        return await super().embed_query(text)
+
+
+async def test_in_a_rush_searches_wait_before_their_clock_runs() -> None:
+    embedder = _CrowdedEmbedder()
+    pipeline = replace(
+        await _pipeline(), embedder=embedder, searching=asyncio.Semaphore(1), knobs=Knobs(search_timeout=2)
+    )
+    questions = [replace(QUESTION, text=f"Which password manager is recommended for team {n}?") for n in range(30)]
+    told = await asyncio.gather(*(_tell(pipeline, question) for question in questions))
+    assert {_run(events).error for events in told} == {""}
+    assert embedder.most == 1

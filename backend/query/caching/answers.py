@@ -26,6 +26,8 @@ class Answers:
     tiers: Tiers = field(default_factory=Tiers)
     recipe: str = ""
     semantic: Semantic | None = None
+    blot: Callable[[str], str] = str
+    """What is done to a question before it is kept."""
 
     async def told(self, story: Story, answerer: Answerer, write: Write) -> AsyncGenerator[str, None]:
         """Yield the pieces of the answer: those that are kept, else what `write` yields, which is then kept.
@@ -88,7 +90,7 @@ class Answers:
             pieces=pieces,
             quotes=quotes_of(story.citations),
             visibilities=drawn_on(story.evidence, story.query.audience),
-            question=normalised(story.query.text),
+            question=self.blot(normalised(story.query.text)),
         )
         key = answer_key(story.query, story.evidence, maker)
         documents = tuple(sorted({one.passage.document_id for one in story.evidence}))

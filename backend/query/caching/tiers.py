@@ -82,6 +82,12 @@ class Tiers:
             self._resumes.pop(store.tier, None)  # this is worth a try even where a moment ago nothing answered
             await self._tried(store, store.forget(team, document_ids))
 
+    async def forget_answers(self, team: str) -> None:
+        """Drop all answers that are kept for a team, as far as the caches can be reached."""
+        for store in self.stores:
+            self._resumes.pop(store.tier, None)
+            await self._tried(store, store.forget_answers(team))
+
     async def _fill(self, stores: Sequence[CacheStore], key: str, entry: Entry) -> None:
         for store in stores:
             gone = await self._tried(store, store.put(key, entry))
