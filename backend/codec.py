@@ -149,6 +149,7 @@ def _question(question: Question) -> Json:
         "prompt": question.prompt,
         "understand": question.understand,
         "time_zone": question.time_zone,
+        "language": question.language,
         "thread": question.thread,
         "experiment": question.experiment,
         "replay_of": question.replay_of,

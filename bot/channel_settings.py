@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from backend.schema import FilterJSON
+from backend.schema import ANSWER_LANGUAGES, FilterJSON
 
 AutoAnswer: TypeAlias = Literal["default", "mentions", "replies", "questions"]
 """What is answered without a mention. `default`: as everywhere; `mentions`: nothing; `replies`: every reply in a thread
@@ -24,13 +24,15 @@ _LINKS = re.compile(r"<[^>]*>|https?://\S+")
 
 class ChannelSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """`tags` and `sources` (mostly hosts) limit what answers may draw on, each to documents with one of them; () is no
-    limit. `prompt` writes every answer, "" is whichever is current; `expert` is the id of a user or a channel, "" is
-    the workspace's. Muted, nothing is answered for all to read. `changed_at` is an ISO date."""
+    limit. A model writes by `prompt`, "" is whichever is current, and in `language`, an ISO 639-1 code, "" is the
+    asker's. `expert` is the id of a user or a channel, "" is the workspace's. Muted, nothing is answered for all to
+    read. `changed_at` is an ISO date."""
 
     auto_answer: AutoAnswer = "default"
     tags: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     prompt: str = ""
+    language: str = ""
     muted: bool = False
     expert: str = ""
     changed_by: str = ""
@@ -108,6 +110,7 @@ def settled_lines(settings: ChannelSettings) -> list[str]:
         *(["Muted: I answer nobody here, except privately"] if settings.muted else []),
         f"Answered without a mention: {words[0].lower()}{words[1:]}",
         f"Documents: {_documents(settings.tags, settings.sources)}",
+        *([f"Language: {ANSWER_LANGUAGES[settings.language]}"] if settings.language in ANSWER_LANGUAGES else []),
         *([f"Prompt: {settings.prompt}"] if settings.prompt else []),
     ]
 

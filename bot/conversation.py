@@ -215,6 +215,7 @@ class Conversation:
             history=history,
             filter=settled.filter,
             prompt=await usable_prompt(settled, self.backend),
+            language=settled.language or None,
             stream=True,
             understand=turn.reading == "full",
             time_zone=person.time_zone if person else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backend.schema import ANSWER_LANGUAGES
 from bot.blocks import context, escaped, section
 from bot.channel_settings import (
     AUTO_ANSWER_WORDS,
@@ -22,6 +23,8 @@ CHANNEL_SETTINGS = "channel_settings"
 list of conversations."""
 CURRENT = "current"
 """What is chosen where whichever prompt is current shall write."""
+ASKERS = "asker"
+"""What is chosen where answers are to be in the language of the question."""
 MAX_OPTIONS = 100
 MAX_PRIVATE = 3_000
 ONE_EXPERT = "Name a person or a channel, not both."
@@ -86,6 +89,7 @@ def read_settings(view: View, before: ChannelSettings) -> ChannelSettings:
         tags=lists["tags"],
         sources=lists["sources"],
         prompt=_option(values, "prompt").removeprefix(CURRENT) if "prompt" in values else before.prompt,
+        language=_option(values, "language").removeprefix(ASKERS) if "language" in values else before.language,
         muted=bool(values.get("muted", {}).get("selected_options")),
         expert=person or room,
     )
@@ -114,6 +118,7 @@ def _fields(settings: ChannelSettings, prompts: Sequence[str]) -> list[Block]:
             "With tags as well: only documents that meet both.",
         ),
         *_prompt_field(settings.prompt, prompts),
+        *_language_field(settings.language, prompts),
         _muted_field(muted=settings.muted),
         *_expert_fields(settings.expert),
     ]
@@ -132,6 +137,16 @@ def _prompt_field(chosen: str, prompts: Sequence[str]) -> list[Block]:
     options = [_choice("Whichever is current", CURRENT), *(_choice(name, name) for name in prompts[: MAX_OPTIONS - 1])]
     initial = next((one for one in options if one["value"] == chosen), options[0])
     return [_input("prompt", "Prompt that writes the answers", _select(options, initial))]
+
+
+def _language_field(chosen: str, prompts: Sequence[str]) -> list[Block]:
+    """Return the choice of a language, which only a model can write in."""
+    if not prompts:
+        return []
+    options = [_choice("The asker's", ASKERS), *(_choice(name, code) for code, name in ANSWER_LANGUAGES.items())]
+    initial = next((one for one in options if one["value"] == chosen), options[0])
+    hint = "What cannot be checked against documents in another language is left out, or quoted instead."
+    return [_input("language", "Language of the answers", _select(options, initial), hint)]
 
 
 def _muted_field(*, muted: bool) -> Block:

@@ -34,8 +34,8 @@ MAX_TURN_CHARACTERS = 1_000
 
 
 class LLMAnswerer:
-    """ports.Answerer by an LLM and a prompt with some of the variables question, history, sources, conflicts, language
-    and fence."""
+    """ports.Answerer by an LLM and a prompt with some of the variables question, history, sources, conflicts, language,
+    settled and fence."""
 
     def __init__(self, llm: LLM, prompt: Prompt) -> None:
         self.model = llm.name
@@ -59,6 +59,7 @@ class LLMAnswerer:
                 "sources": [_source(one) for one in evidence],
                 "conflicts": [_conflict(one, evidence) for one in find_conflicts(evidence)],
                 "language": LANGUAGES.get(language_of(question), ""),
+                "settled": query.language,
                 "fence": secrets.token_hex(8),
             }
         )

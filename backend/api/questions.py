@@ -30,6 +30,7 @@ def parse_question(request: schema.QueryRequest, *, team: str) -> Question:
         understand=request.understand,
         time_zone=_time_zone(request.time_zone),
         thread=request.thread,
+        language=_language(request.language),
     )
 
 
@@ -67,6 +68,7 @@ class _TracedQuestion(msgspec.Struct, frozen=True):
     prompt: str | None = None
     understand: bool = True
     time_zone: str | None = None
+    language: str = ""
 
 
 def question_of_trace(trace: Json, *, prompt: str | None = None) -> Question:
@@ -83,6 +85,7 @@ def question_of_trace(trace: Json, *, prompt: str | None = None) -> Question:
         understand=asked.understand,
         time_zone=asked.time_zone,
         replay_of=str(trace["run_id"]),
+        language=asked.language,
     )
 
 
@@ -91,6 +94,14 @@ def parse_audience(audience: schema.Audience | None) -> Audience:
     if audience is None:
         return Audience()
     return Audience(audience.channel, audience.user, audience.private, audience.channels, audience.only_tags)
+
+
+def _language(code: str | None) -> str:
+    if code is None:
+        return ""
+    if code not in schema.ANSWER_LANGUAGES:
+        raise BadInput(f"language: must be one of {', '.join(sorted(schema.ANSWER_LANGUAGES))}")
+    return schema.ANSWER_LANGUAGES[code]
 
 
 def _text(question: str) -> str:

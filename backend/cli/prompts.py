@@ -32,6 +32,7 @@ SAMPLES: Mapping[str, object] = {
     ],
     "conflicts": [{"newer": 1, "older": 2}],
     "language": "",
+    "settled": "",
     "fence": "0123456789abcdef",
     "title": "Leave",
     "heading": "Notice",

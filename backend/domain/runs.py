@@ -27,7 +27,8 @@ class Question:
     `filter` is the caller's own and is always applied; understanding may add to it, never loosen it, and adds nothing
     where `understand` is false. `time_zone` is the asker's, an IANA name, where it is known. `thread` is what its
     messages have in common; `experiment` names the comparison of prompts that chose `prompt`, "" if none did;
-    `replay_of` the run of which this is a replay.
+    `replay_of` the run of which this is a replay. `language` is the name of the language that a model is to write in,
+    "" is the asker's.
     """
 
     text: str
@@ -42,13 +43,15 @@ class Question:
     thread: str | None = None
     experiment: str = ""
     replay_of: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """The stand-alone text, filter and audience that are sent to the index.
 
-    `understood` is the part of the filter that was read from the question, not the caller's own.
+    `understood` is the part of the filter that was read from the question, not the caller's own. `language` is the name
+    of the language to answer in, "" is the asker's.
     """
 
     text: str
@@ -58,6 +61,7 @@ class Query:
     relaxed: bool = False
     notices: tuple[str, ...] = ()
     understood: Filter | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

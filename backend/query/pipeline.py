@@ -238,7 +238,7 @@ class Pipeline:
 
 
 def _unread(question: Question) -> Query:
-    return Query(question.text, question.team, question.audience, question.filter)
+    return Query(question.text, question.team, question.audience, question.filter, language=question.language)
 
 
 def _chat(story: Story, reply: str) -> Iterator[Event]:

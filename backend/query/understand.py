@@ -116,6 +116,7 @@ def _reading(question: Question, text: str, guesses: tuple[Guess, ...], notices:
         _joined(question.filter, guesses),
         notices=notices,
         understood=_joined(None, guesses),
+        language=question.language,
     )
     return Reading(query, question.filter, guesses)
 

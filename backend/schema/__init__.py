@@ -46,6 +46,7 @@ from backend.schema.events import (
     encode_event,
 )
 from backend.schema.questions import (
+    ANSWER_LANGUAGES,
     MAX_HISTORY,
     MAX_LIMIT,
     MAX_QUESTION,
@@ -65,6 +66,7 @@ from backend.schema.questions import (
 )
 
 __all__ = [
+    "ANSWER_LANGUAGES",
     "BUDGET_SPENT",
     "LIMITS",
     "LIMIT_REACHED",

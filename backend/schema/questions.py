@@ -17,6 +17,16 @@ FilterJSON: TypeAlias = dict[str, object]
 QuestionText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QUESTION)]
 
 
+ANSWER_LANGUAGES: dict[str, str] = {
+    "en": "English", "ar": "Arabic", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "es": "Spanish",
+    "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian", "id": "Indonesian",
+    "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "no": "Norwegian", "pl": "Polish",
+    "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "th": "Thai", "tr": "Turkish",
+    "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+"""Languages in which answers can be asked for, by their ISO 639-1 codes."""
+
+
 class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel: Identifier | None = None
     user: Identifier | None = None
@@ -60,6 +70,8 @@ class QueryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The asker's, an IANA name such as `Europe/Berlin`: what "yesterday" and "in March" mean."""
     thread: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:\-]{1,200}$")] | None = None
     """What the messages of a thread have in common: one thread sees one version of a prompt while two are compared."""
+    language: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}$")] | None = None
+    """What a model is to write in, an ISO 639-1 code among `ANSWER_LANGUAGES`; none is the asker's."""
 
 
 class Citation(msgspec.Struct, frozen=True):

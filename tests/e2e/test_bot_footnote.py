@@ -70,13 +70,21 @@ async def told(room: Room, text: str, saying: str, user: str = ANA, channel: str
 
 def filled(**changes: object) -> dict[str, Any]:
     """The fields of the form as Slack sends them."""
-    given: dict[str, Any] = {"auto_answer": "default", "tags": "", "sources": "", "prompt": "current"} | changes
+    given: dict[str, Any] = {
+        "auto_answer": "default",
+        "tags": "",
+        "sources": "",
+        "prompt": "current",
+        "language": "asker",
+    }
+    given |= changes
     muted = [{"value": "muted"}] if given.get("muted") else []
     return {
         "auto_answer": {"auto_answer": {"selected_option": {"value": given["auto_answer"]}}},
         "tags": {"tags": {"value": given["tags"]}},
         "sources": {"sources": {"value": given["sources"]}},
         "prompt": {"prompt": {"selected_option": {"value": given["prompt"]}}},
+        "language": {"language": {"selected_option": {"value": given["language"]}}},
         "muted": {"muted": {"selected_options": muted}},
         "expert": {"expert": {"selected_user": given.get("expert")}},
         "expert_channel": {"expert_channel": {"selected_conversation": given.get("expert_channel")}},
@@ -290,6 +298,14 @@ async def test_the_channels_prompt_writes_and_one_that_is_gone_stops_nobody(room
     room.backend.prompts = ("answer@v2",)
     await room.answer_to(room.ask("<@U_FOOTNOTE> leave?"))
     assert [query.prompt for query in room.backend.queries] == ["answer@v1", None]
+
+
+async def test_the_channels_language_is_written_in(room: Room) -> None:
+    await settle(room, language="fr")
+    await room.answer_to(room.ask("<@U_FOOTNOTE> leave?"))
+    await settle(room, language="asker")
+    await room.answer_to(room.ask("<@U_FOOTNOTE> leave?"))
+    assert [query.language for query in room.backend.queries] == ["fr", None]
 
 
 async def test_the_channels_expert_is_asked(room: Room) -> None:

@@ -202,6 +202,14 @@ async def test_the_asker_may_name_a_time_zone_and_ask_without_understanding(back
     assert (asked.time_zone, asked.understand) == ("Europe/Berlin", False)
 
 
+async def test_a_language_may_be_settled_for_the_answer(backend: Backend) -> None:
+    async with backend.http.post("/query", json={"question": "Was gilt?", "language": "fr"}) as reply:
+        assert reply.status == 200
+    assert backend.services.pipeline.asked[-1].language == "French"  # type: ignore[attr-defined]
+    async with backend.http.post("/query", json={"question": "Was gilt?", "language": "xx"}) as reply:
+        assert (reply.status, "language" in (await reply.json())["detail"]) == (400, True)
+
+
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../etc/passwd", "Europe"])
 async def test_an_unknown_time_zone_is_refused(backend: Backend, name: str) -> None:
     async with backend.http.post("/query", json={"question": "x", "time_zone": name}) as reply:

@@ -45,6 +45,7 @@ FULL = ChannelSettings(
     tags=LONG,
     sources=LONG,
     prompt="answer@v2",
+    language="de",
     muted=True,
     expert="U1",
     changed_by="U2",

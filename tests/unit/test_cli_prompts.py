@@ -57,7 +57,7 @@ async def test_editing_a_released_prompt_is_refused_and_restoring_it_helps(
     path.write_text(before + "\nBe funny.\n")
     assert await run(folder, "check") == 1
     assert (
-        "answer@v1 was released and is not to be edited: restore it and write answer/v3.md" in capsys.readouterr().err
+        "answer@v1 was released and is not to be edited: restore it and write answer/v4.md" in capsys.readouterr().err
     )
     assert await run(folder, "release", "answer@v1") == 1
     path.write_text(before)
@@ -73,15 +73,15 @@ async def test_a_released_prompt_that_is_gone_is_refused(folder: Path, capsys: p
 
 
 async def test_a_draft_may_be_edited_until_it_is_in_use(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    old = (folder / "answer" / "v2.md").read_text()
-    (folder / "answer" / "v3.md").write_text(old.replace("version: 2", "version: 3"))
+    old = (folder / "answer" / "v3.md").read_text()
+    (folder / "answer" / "v4.md").write_text(old.replace("version: 3", "version: 4"))
     assert await run(folder, "check") == 0
-    assert "answer@v3" in capsys.readouterr().out
+    assert "answer@v4" in capsys.readouterr().out
     plan = folder / "experiments.yaml"
-    plan.write_text(plan.read_text().replace("answer: v2", "answer: v3"))
+    plan.write_text(plan.read_text().replace("answer: v3", "answer: v4"))
     assert await run(folder, "check") == 1
-    assert "answer@v3 is in use but a draft" in capsys.readouterr().err
-    assert await run(folder, "release", "answer@v3") == 0
+    assert "answer@v4 is in use but a draft" in capsys.readouterr().err
+    assert await run(folder, "release", "answer@v4") == 0
     assert await run(folder, "check") == 0
 
 
@@ -89,7 +89,7 @@ async def test_versions_without_gaps(folder: Path, capsys: pytest.CaptureFixture
     old = (folder / "answer" / "v2.md").read_text()
     (folder / "answer" / "v9.md").write_text(old.replace("version: 2", "version: 9"))
     assert await run(folder, "check") == 1
-    assert "answer@v3 is missing" in capsys.readouterr().err
+    assert "answer@v4 is missing" in capsys.readouterr().err
 
 
 async def test_prompts_are_listed_shown_compared_and_rendered(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import msgspec
 
-from backend.domain import Audience, Evidence, Query
+from backend.domain import Audience, Evidence, Query, Turn
 from backend.query.filters import filter_to_json
 
 FORMAT = 1
@@ -64,6 +65,18 @@ def embedding_key(text: str, embedder: str) -> str:
     return f"vectors:{_digest([FORMAT, embedder, text])}"
 
 
+def reading_key(
+    question: str, history: Sequence[Turn], fields: Mapping[str, Sequence[str]], day: date, reader: Sequence[str]
+) -> str:
+    """Return the key of what a question is taken to mean: by all that its reader is shown, and by who reads.
+
+    What the catalogue holds for this asker is in `fields`, so that a new author or tag makes another key.
+    """
+    turns = [(turn.role, turn.text) for turn in history]
+    known = [(name, list(values)) for name, values in sorted(fields.items())]
+    return f"reading:{_digest([FORMAT, list(reader), question, turns, known, day.isoformat()])}"
+
+
 def _place(query: Query, evidence: Sequence[Evidence], maker: Maker) -> list[object]:
     filter_ = filter_to_json(query.filter) if query.filter is not None else None
     return [
@@ -74,7 +87,7 @@ def _place(query: Query, evidence: Sequence[Evidence], maker: Maker) -> list[obj
         sorted(query.audience.only_tags),
         filter_,
         query.relaxed,
-        [maker.model, maker.prompt, maker.prompt_hash, maker.recipe, maker.language],
+        [maker.model, maker.prompt, maker.prompt_hash, maker.recipe, maker.language, query.language],
     ]
 
 
