@@ -19,8 +19,8 @@ install: .venv/installed
 run: install  ## start everything; without Slack tokens that includes a local Slack
 	@honcho start || test $$? -eq 130  # which is Ctrl-C
 
-test: install  ## all tests, three files at a time: most of an end-to-end test is waiting
-	@pytest -n 3 --dist loadfile
+test: install  ## all tests, three files at a time, the slow ones first: most of an end-to-end test is waiting
+	@pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install  ## format, lint, types, architecture, released prompts
 	@ruff format --check

@@ -30,6 +30,7 @@ async def test_an_expert_who_is_in_the_channel_is_asked_in_the_thread_and_not_an
         request = await eventually(lambda: next((m for m in room.answers() if "can you help?" in words(m)), None))
         assert f"<@{BEN}>" in request.text
         assert request.thread_ts == answer.thread_ts
+        await eventually(lambda: next((n for n in room.notes() if "I have asked" in words(n)), None))
         room.sandbox.people.write(channel=room.channel, user=BEN, text="Ask Maria.", thread_ts=answer.thread_ts)
         offer = await eventually(lambda: next((n for n in room.notes() if n.only_for == BEN), None))
         assert "Keep as a document" in words(offer)
