@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from backend.adapters.memory import MemoryCache
 from backend.adapters.rates import WindowRates
@@ -17,13 +17,21 @@ from backend.pii import Blotter
 from backend.ports import Embedder, Scope
 from backend.query.caching.answers import Answers
 from backend.query.caching.embedding import CachedEmbedder
+from backend.query.caching.reading import CachedReader
 from backend.query.caching.semantic import Semantic
 from backend.query.caching.tiers import Tiers
+from backend.query.proposal import Reader
 from backend.settings import Settings
 from backend.telemetry import Telemetry
 
 VECTOR_BYTES = 16_000_000
 """Memory for the vectors of some 7,000 questions of 384 dimensions."""
+
+READING_BYTES = 4_000_000
+"""Memory for what some 4,000 questions were taken to mean."""
+
+READING_AGE = 86_400.0
+"""Seconds; what a question means may depend on the day."""
 
 VECTOR_AGE = 3600.0
 """Seconds; a sentence of a removed document, as numbers, is in memory no longer."""
@@ -31,18 +39,28 @@ VECTOR_AGE = 3600.0
 
 @dataclass(frozen=True)
 class Caches:
-    """What is kept of answers and of queries' vectors."""
+    """What is kept of answers and of queries' vectors; `readings`, in this process alone, are what questions mean."""
 
     answers: Tiers
     vectors: Tiers
     semantic: float | None
     blot: Callable[[str], str] = str
+    readings: Tiers = field(default_factory=Tiers)
 
     def remembering(self, embedder: Embedder) -> Embedder:
         """Return the embedder, which remembers the vectors of queries."""
         if not self.vectors.stores:
             return embedder
         return CachedEmbedder(embedder, self.vectors, MemoryCache(VECTOR_BYTES, VECTOR_AGE))
+
+    def remembering_readings(self, reader: Reader, model: str, prompt_hash: str) -> Reader:
+        """Return the reader, which remembers what questions mean to this model by this prompt."""
+        return CachedReader(reader, self.readings, (model, prompt_hash)) if self.readings.stores else reader
+
+    async def forget_answers(self, team: str) -> None:
+        """Drop what is kept of a team's questions: their answers, and everybody's readings, which bear no name."""
+        await self.answers.forget_answers(team)
+        await self.readings.forget_answers("")
 
     def of_answers(self, embedder: Embedder, recipe: Sequence[str]) -> Answers:
         """Return the cache of answers. `recipe` names what decides on an answer beside its evidence and its answerer:
@@ -75,6 +93,7 @@ async def opened_caches(settings: Settings, database: Database, telemetry: Telem
             vectors=Tiers((MemoryCache(VECTOR_BYTES, age), *shared), telemetry),
             semantic=settings.semantic_cache,
             blot=Blotter(settings.redact, settings.redact_regions).blot if settings.redact else str,
+            readings=Tiers((MemoryCache(READING_BYTES, min(age, READING_AGE)),), telemetry),
         )
 
 

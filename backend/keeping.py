@@ -47,8 +47,7 @@ def retention(settings: Settings, database: Database, now: Callable[[], datetime
 
 def people(database: Database, ingest: Removing, index: LanceIndex, caches: Caches) -> People:
     """Return what tells and deletes what is kept of a person."""
-    belonging, kept = SqlPeople(database.engine), caches.answers
-    return People(belonging, database.documents, ingest, Words(index), kept, database.flush)
+    return People(SqlPeople(database.engine), database.documents, ingest, Words(index), caches, database.flush)
 
 
 @dataclass(frozen=True, slots=True)

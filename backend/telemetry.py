@@ -41,8 +41,8 @@ BREAKER_STATES = ("closed", "half-open", "open")
 CALL_OUTCOMES = ("ok", "failed", "interrupted", "hung_up")
 QUOTED = "none"
 """The prompt of an answer that quotes: there is none."""
-NEVER = {("vectors", "l3"), ("vectors", "semantic")}
-"""Where vectors are not kept."""
+NEVER = {("vectors", "l3"), ("vectors", "semantic"), ("readings", "l2"), ("readings", "l3"), ("readings", "semantic")}
+"""Where vectors, and readings of questions, are not kept."""
 
 Stage = Literal["understand", "embedding", "search", "compress", "generation", "verify", "total"]
 STAGES: tuple[Stage, ...] = ("understand", "embedding", "search", "compress", "generation", "verify", "total")
@@ -178,7 +178,7 @@ class Telemetry:
             self._stages.labels(stage)
         for how in filter(None, get_args(Degraded)):
             self._degraded.labels(how)
-        for cache, result in product(("answers", "vectors"), get_args(Cached)):
+        for cache, result in product(("answers", "vectors", "readings"), get_args(Cached)):
             if (cache, result) not in NEVER:
                 self._cache_lookups.labels(cache, result)
         for tier in get_args(CacheTier):

@@ -26,6 +26,7 @@ from backend.prompts import Prompts
 from backend.query.compress import SentenceCompressor
 from backend.query.expand import Expander
 from backend.query.pipeline import Knobs, Pipeline
+from backend.query.proposal import Reader
 from backend.query.retrieve import NO_EXTRAS, Extras
 from backend.settings import Settings, SettingsError
 from backend.telemetry import Telemetry
@@ -144,7 +145,7 @@ async def opened_pipeline(
             answerers=_answerers(prompts, answer, settings.answer_prompt or prompts.current(ANSWER).id)
             if answer
             else (),
-            reader=LLMReader(reader, prompts.current(READ)) if reader else None,
+            reader=_reader(prompts, caches, reader) if reader else None,
             opinion=LLMSecondOpinion(opinion, prompts.current(VERIFY)) if opinion else None,
             compressor=_compressor(settings, prompts, models.for_role("compress")),
             answers=caches.of_answers(embedder, [opinion.name, prompts.current(VERIFY).hash] if opinion else []),
@@ -155,6 +156,11 @@ async def opened_pipeline(
                 token_budget=settings.token_budget, answer_timeout=settings.answer_timeout, calls=settings.max_calls
             ),
         )
+
+
+def _reader(prompts: Prompts, caches: Caches, llm: LLM) -> Reader:
+    prompt = prompts.current(READ)
+    return caches.remembering_readings(LLMReader(llm, prompt), llm.name, prompt.hash)
 
 
 def _answerers(prompts: Prompts, llm: LLM, default: str) -> tuple[LLMAnswerer, ...]:

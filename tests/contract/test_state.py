@@ -280,6 +280,7 @@ async def test_a_run_comes_back_as_a_trace_without_vectors(state: State) -> None
         "prompt": "answer@v1",
         "understand": True,
         "time_zone": None,
+        "language": "",
         "thread": None,
         "experiment": "",
         "replay_of": "",

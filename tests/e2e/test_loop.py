@@ -283,6 +283,7 @@ async def test_a_channels_tags_limit_what_is_found_and_what_was_not_is_a_gap(run
             await ana.command("/footnote", "config", channel="C_HR")
             view = await ana.modal()
             assert await ana.submit(view["id"], {"tags": {"tags": {"value": tags}}}) == {}
+            await ana.close((await ana.modal())["id"])  # it says that this was saved
             answer = await ana.reply("C_HR", await ana.post("C_HR", f"@Footnote {QUESTION}"))
             assert ("says so instead of guessing" in answer.text) is is_found, answer.all_text
         await ana.command("/footnote", "status")
@@ -296,13 +297,15 @@ async def test_a_question_while_the_backend_is_down_is_answered_once_it_is_back(
         await ben.connected()
         await running.backend.stop(kill=True)
         ts = await ben.post(GENERAL, "@Footnote How do I rate an answer?")
-        await ben.until(lambda state: any(m.get("thread_ts") == ts for m in state["messages"][1:]), what="any word")
+        await ben.until(
+            lambda state: any(m.get("thread_ts") == ts for m in state["messages"][1:]), within=30, what="any word"
+        )
         waiting = (await ben.replies(GENERAL, ts))[-1]
         assert "as soon as" in waiting.all_text, waiting.all_text
         await running.start_backend()
         await ben.until(
             lambda state: "react to it with" in str([m for m in state["messages"] if m.get("thread_ts") == ts]),
-            within=40,
+            within=90,
             what="answer after the outage",
         )
         assert len(await ben.replies(GENERAL, ts)) == 1

@@ -76,15 +76,27 @@ class QuickIndex:
 
     def _build(self) -> None:
         self._found: dict[tuple[object, ...], list[Passage]] = {}
+        self._postings: dict[str, np.ndarray] = {}
+        self._masks: dict[tuple[object, ...], np.ndarray] = {}
         self._all = [row for rows in self._rows.values() for row in rows]
         sizes = [len(rows) for rows in self._rows.values()]
         self._first = dict(zip(self._rows, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+        self._scores = np.empty(len(self._all), np.float64)
         self._vectors = np.stack([row.vector for row in self._all])
         self._lengths = np.array([row.words.total() for row in self._all], np.float32)
         self._seen = np.array([str(row.document.visibility) for row in self._all])
+        self._sections: defaultdict[str, list[int]] = defaultdict(list)
+        for at, row in enumerate(self._all):
+            self._sections[row.passage.section_id].append(at)
         self._norms = K1 * (1 - B + B * self._lengths / (self._lengths.mean() or 1.0))
 
     def _admitted(self, query: Query) -> np.ndarray:
+        key = (query.audience.visibilities(), query.filter)
+        if key not in self._masks:
+            self._masks[key] = self._mask(query)
+        return self._masks[key]
+
+    def _mask(self, query: Query) -> np.ndarray:
         mask = np.isin(self._seen, sorted(query.audience.visibilities()))
         if query.filter is not None:
             mask &= np.array([admits(query.filter, row.document) for row in self._all])
@@ -92,6 +104,11 @@ class QuickIndex:
 
     def _held(self, word: str) -> np.ndarray:
         """Return the place of each row that holds a word, in order, and how often."""
+        if word not in self._postings:
+            self._postings[word] = self._looked_up(word)
+        return self._postings[word]
+
+    def _looked_up(self, word: str) -> np.ndarray:
         held = [
             (self._first[key] + at, row.words[word])
             for key in self._holders.get(word, ())
@@ -107,14 +124,16 @@ class QuickIndex:
         return self._found[key]
 
     async def search_text(self, query: Query, text: str, *, limit: int) -> list[Passage]:
-        key = (query.audience.visibilities(), query.filter, text, limit)
+        words = tuple(sorted(set(_words(text))))
+        key = (query.audience.visibilities(), query.filter, words, limit)
         if key not in self._found:
-            self._found[key] = self._by_words(query, text, limit)
+            self._found[key] = self._by_words(query, words, limit)
         return self._found[key]
 
-    def _by_words(self, query: Query, text: str, limit: int) -> list[Passage]:
-        scores = np.zeros(len(self._all), np.float64)
-        for word in sorted(set(_words(text))):
+    def _by_words(self, query: Query, words: Sequence[str], limit: int) -> list[Passage]:
+        scores = self._scores
+        scores.fill(0.0)
+        for word in words:
             held = self._held(word)
             rarity = log(1 + (len(self._all) - len(held) + 0.5) / (len(held) + 0.5))
             rows, counts = held[:, 0], held[:, 1]
@@ -122,8 +141,8 @@ class QuickIndex:
         return self._best(np.where(self._admitted(query) & (scores > 0), scores, -np.inf), limit)
 
     async def section_passages(self, query: Query, section_ids: Sequence[str]) -> list[Passage]:
-        mask, wanted = self._admitted(query), set(section_ids)
-        rows = [row.passage for at, row in enumerate(self._all) if mask[at] and row.passage.section_id in wanted]
+        mask = self._admitted(query)
+        rows = [self._all[at].passage for one in set(section_ids) for at in self._sections.get(one, ()) if mask[at]]
         return sorted(rows, key=lambda one: (one.document_id, one.position))
 
     async def status(self) -> IndexStatus:

@@ -117,6 +117,10 @@ class SlackDriver:
         errors: Json = body["errors"]
         return errors
 
+    async def close(self, view_id: str) -> None:
+        """Close a modal as its Close button does."""
+        await self._call("closings", user=self.user, view_id=view_id)
+
     async def shortcut(self, callback_id: str, *, channel: str = "", ts: str = "") -> None:
         await self._call("shortcuts", user=self.user, callback_id=callback_id, channel=channel, ts=ts)
 

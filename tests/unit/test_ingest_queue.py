@@ -43,7 +43,7 @@ async def enqueue(rig: Rig, queue: DbosIngestQueue, submission: Submission) -> D
 
 
 async def ended(rig: Rig, queue: DbosIngestQueue, document: Document) -> Document:
-    await asyncio.wait_for(queue.wait(document.team, document.document_id, document.attempt), 10)
+    await asyncio.wait_for(queue.wait(document.team, document.document_id, document.attempt), 60)
     return rig.documents.rows[document.team, document.document_id]
 
 

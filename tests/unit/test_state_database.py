@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +92,7 @@ async def test_concurrent_writes_are_all_kept(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
     database = Database.open(f"sqlite:///{tmp_path}/no/such/folder/x.sqlite")
     with pytest.raises(DatabaseUnavailable):
         await database.ping()
@@ -99,3 +101,8 @@ async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -
     with pytest.raises(DatabaseUnavailable):
         await database.documents.catalogue("T1", Audience())
     await database.close()
+    for thread in set(threading.enumerate()) - before:
+        if (
+            "_connection_worker" in thread.name
+        ):  # aiosqlite's; for a connection that failed it still answers to this loop
+            await asyncio.to_thread(thread.join, 30)

@@ -18,7 +18,7 @@ from backend.errors import Unavailable
 from backend.ports import CacheStore, CacheTier, Entry
 
 T = TypeVar("T")
-CacheName: TypeAlias = Literal["answers", "vectors"]
+CacheName: TypeAlias = Literal["answers", "vectors", "readings"]
 
 DEADLINES: dict[CacheTier, float] = {"l1": 1.0, "l2": 0.25, "l3": 2.0}
 """Seconds that a call may take."""
