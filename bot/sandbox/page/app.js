@@ -86,7 +86,8 @@ function open({ channel = page.channel, thread = null, tab = "messages" }) {
   if (tab === "home") attempt(() => send("home", as({ tab: "home" })));
   if (tab === "messages" && moved && channel.startsWith("D_")) attempt(() => send("home", as({ tab: "messages" })));
   draw();
-  if (moved || wasAtEnd) toEnd(byId("messages"));
+  if (tab === "home") byId("messages").scrollTop = 0;
+  else if (moved || wasAtEnd) toEnd(byId("messages"));
   if (thread) {
     toEnd(byId("replies"));
     if (HAS_KEYBOARD) threadComposer.focus();
@@ -111,7 +112,7 @@ const HANDLE = {
     page.state = change.state;
     if (!page.state.channels.some((one) => one.id === page.channel)) Object.assign(page, { channel: "C_GENERAL", thread: null, tab: "messages" });
     draw();
-    toEnd(byId("messages"));
+    if (page.tab !== "home") toEnd(byId("messages"));
     if (page.thread) toEnd(byId("replies"));
   },
   message: (change) => keep(page.state.messages, change.message),
@@ -212,7 +213,7 @@ function drawMessages() {
   byId("composer-thread").hidden = current().is_archived;
   if (home) {
     const view = page.state.homes[page.state.user];
-    return sticky(scroll, () => reconcile(scroll, [{ key: "home", version: JSON.stringify(view ?? null), build: () => homeNode(view, page) }]));
+    return reconcile(scroll, [{ key: "home", version: JSON.stringify(view ?? null), build: () => homeNode(view, page) }]);
   }
   const roots = page.state.messages.filter((one) => one.channel === page.channel && (!one.thread_ts || one.thread_ts === one.ts));
   const whispers = page.state.ephemerals.filter((one) => one.channel === page.channel && !one.thread_ts);
