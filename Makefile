@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: install run test test-faults check eval bench load load-tools lock clean
+.PHONY: install run test test-faults check eval bench bench-scale load load-tools lock clean
 
 install: .venv/installed
 
@@ -37,6 +37,9 @@ test-faults: install  ## kill -9, again and again, while documents are queued an
 
 bench: install  ## speed, each figure beside a baseline from the same run
 	@python -m tests.bench
+
+bench-scale: install  ## 10,000 to a million chunks: make bench-scale [SIZES=10000,100000] [FOOTNOTE_BENCH_DIR=folder]
+	@SIZES=$(SIZES) python -m tests.bench.bench_scale
 
 load: install load-tools  ## people at work against a backend: make load [SCENARIO=steady|spike|stress|soak] [SECONDS=60]
 	@python -m tests.load $(or $(SCENARIO),steady) $(SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -17,6 +18,11 @@ ROWS_FOR_VECTOR_INDEX = 10_000
 """From here IVF_FLAT is three times as fast as comparing every row, at the same recall."""
 REBUILD_GROWTH = 4
 """Partitions are counted out when the index is built: it is built anew once the table is so many times larger."""
+MOST_PARTS = 16
+"""Each compaction adds a part to the vector index and a file of rows, which are never merged while their parts differ:
+with thirty of each, a search takes twice as long. Built anew it is one part, and the next compaction makes one file."""
+ROWS_PER_PATIENCE = 150_000
+MOST_PATIENCE = 6
 VERSIONS_KEPT = timedelta(minutes=10)
 """Other processes may still be reading a version for as long as a search takes."""
 _INSTANT = timedelta(milliseconds=1)
@@ -67,6 +73,16 @@ async def drop_versions(table: Table, older_than: timedelta, *, orphans: bool) -
             await table.optimize(cleanup_older_than=max(older_than, _INSTANT), delete_unverified=orphans)
 
 
+def commits_between(rows: int, least: int) -> int:
+    """Return after how many commits to compact a table of so many rows.
+
+    LanceDB 0.40 writes all rows anew with each compaction, and folds them into the vector index anew, until a file
+    holds a million of them, and lets nobody choose less. So what commits wait for grows with what it costs, up to where
+    searches feel the files that are not yet folded in.
+    """
+    return least * min(max(rows // ROWS_PER_PATIENCE, 1), MOST_PATIENCE)
+
+
 async def compact(table: Table) -> None:
     """Merge small files, fold new rows into the indexes, drop old versions; another process's commit is waited out."""
     await drop_versions(table, VERSIONS_KEPT, orphans=False)
@@ -86,16 +102,26 @@ def _is_conflict(error: BaseException) -> bool:
 
 
 async def build_vector_index(table: Table) -> None:
-    """Make the vector index once it pays, and anew when the table has outgrown it. Its name says how large it was."""
+    """Make the vector index once it pays, and anew when the table has outgrown it, or it is in too many parts. Its name
+    says how large the table was."""
     rows = await table.count_rows()
     built = await _vector_indexes(table)
-    if rows < ROWS_FOR_VECTOR_INDEX or any(rows < REBUILD_GROWTH * size for size in built.values()):
+    if rows < ROWS_FOR_VECTOR_INDEX or (_large_enough(rows, built) and await _parts(table, built) <= MOST_PARTS):
         return
     name = _VECTOR_INDEX.format(rows=rows)
     await table.create_index("vector", config=IvfFlat(distance_type="cosine"), name=name)
-    for old in built:
+    for old in built.keys() - {name}:
         await table.drop_index(old)
     logger.bind(rows=rows).info("vector index built")
+
+
+def _large_enough(rows: int, built: Mapping[str, int]) -> bool:
+    return any(rows < REBUILD_GROWTH * size for size in built.values())
+
+
+async def _parts(table: Table, built: Iterable[str]) -> int:
+    statistics = [await table.index_stats(name) for name in built]
+    return max((int(one.num_indices or 0) for one in statistics if one is not None), default=0)
 
 
 async def _vector_indexes(table: Table) -> dict[str, int]:

@@ -17,6 +17,7 @@ from backend.adapters.lance_durability import Flusher
 from backend.adapters.lance_filter import documents_scope, prefilter, sections_scope
 from backend.adapters.lance_maintenance import (
     build_vector_index,
+    commits_between,
     compact,
     drop_versions,
     prepare_indexes,
@@ -46,7 +47,8 @@ Table: TypeAlias = Any
 INDEX_CACHE_BYTES = 512 << 20
 METADATA_CACHE_BYTES = 128 << 20
 COMMITS_BETWEEN_OPTIMISING = 30
-"""A hundred small fragments make a search six times slower; folding them in takes about half a second."""
+"""A hundred small fragments make a search six times slower; folding them in takes about half a second. More of them
+wait in a large table: `commits_between`."""
 COMMITS_IN_A_STORE = 8
 """The same where each fragment is two requests of every search, and each of several processes counts its own commits:
 after 29 commits a search makes 50 requests, after optimising 4."""
@@ -284,14 +286,16 @@ class LanceIndex:
     async def _committed(self) -> None:
         await self._flush()
         self._commits += 1
-        if self._commits >= (COMMITS_BETWEEN_OPTIMISING if self._flusher else COMMITS_IN_A_STORE):
-            await self._try_optimise()
+        least = COMMITS_BETWEEN_OPTIMISING if self._flusher else COMMITS_IN_A_STORE
+        if self._commits >= least:
+            await self._try_optimise(least)
 
-    async def _try_optimise(self) -> None:
+    async def _try_optimise(self, least: int) -> None:
         """A commit stands though what tidies up after it fails: the next one tries again."""
         try:
             with _translated("optimised"):
-                await self._optimise()
+                if self._commits >= commits_between(await self._table.count_rows(), least):
+                    await self._optimise()
         except IndexUnavailable as error:
             logger.bind(error=str(error)).warning("index not optimised")
 

@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from backend.adapters import lance_maintenance
@@ -48,6 +49,23 @@ async def test_many_small_commits_are_folded_together_on_the_way(tmp_path: Path)
     await index.close()
 
 
+def test_the_larger_a_table_the_more_commits_wait_for_its_rows_to_be_written_anew() -> None:
+    waits = [lance_maintenance.commits_between(rows, 30) for rows in (0, 100_000, 400_000, 1_000_000, 5_000_000)]
+    assert waits == [30, 30, 60, 180, 180]
+    assert lance_maintenance.commits_between(1_000_000, 8) == 48
+
+
+async def test_a_large_table_is_not_written_anew_as_often_as_a_small_one(tmp_path: Path) -> None:
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
+    await index.replace([indexed_document("first", [""])])
+    one: pa.Table = await index._table.to_arrow()
+    await index._table.add(one.take(np.zeros(2 * lance_maintenance.ROWS_PER_PATIENCE, dtype=np.int64)))
+    index._commits = COMMITS_BETWEEN_OPTIMISING
+    await index.replace([indexed_document("last")])
+    assert (await index.status()).optimised_at is None
+    await index.close()
+
+
 def test_a_relative_path_that_begins_with_db_is_a_folder(tmp_path: Path) -> None:
     async def open_and_close() -> None:
         await (await LanceIndex.open("db1", "test", DIMENSIONS)).close()
@@ -80,6 +98,20 @@ async def test_a_large_table_gets_a_vector_index_that_loses_no_filtered_row(tmp_
     rare = Query("", "T1", filter=Condition("eq", "source", "rare"))
     assert len(await index.search_vector(rare, wanted, limit=50)) == 30
     assert np.isclose(best.score, 1.0, atol=1e-5)
+    await index.close()
+
+
+async def test_a_trickle_of_documents_leaves_neither_parts_nor_files_behind(tmp_path: Path, many: list[str]) -> None:
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
+    await index.replace([indexed_document("many", many)])
+    for number in range(lance_maintenance.MOST_PARTS + 2):
+        await index.replace([indexed_document(f"d{number}")])
+        await index.optimise()
+    [name] = [entry.name for entry in await index._table.list_indices() if "vector" in entry.columns]
+    assert (await index._table.index_stats(name)).num_indices < 5
+    assert (await index._table.stats())["fragment_stats"]["num_fragments"] < 5
+    [best] = await index.search_vector(Query("", "T1"), unit_vector("text 4321"), limit=1)
+    assert best.text == "text 4321"
     await index.close()
 
 
