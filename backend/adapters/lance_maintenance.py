@@ -76,9 +76,8 @@ async def drop_versions(table: Table, older_than: timedelta, *, orphans: bool) -
 def commits_between(rows: int, least: int) -> int:
     """Return after how many commits to compact a table of so many rows.
 
-    LanceDB 0.40 writes all rows anew with each compaction, and folds them into the vector index anew, until a file
-    holds a million of them, and lets nobody choose less. So what commits wait for grows with what it costs, up to where
-    searches feel the files that are not yet folded in.
+    Compacting takes a second at 10,000 rows and twenty at a million, as the text index is merged whole, and who writes
+    waits for it. So the more it costs the more commits are folded in at once, up to where searches feel them.
     """
     return least * min(max(rows // ROWS_PER_PATIENCE, 1), MOST_PATIENCE)
 

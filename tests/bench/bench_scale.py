@@ -1,7 +1,7 @@
 """How large: `make bench-scale [SIZES=10000,100000,1000000]` writes so many chunks and searches them.
 
 Each size is written in one process and searched in another, so that what a process holds is its own. The folder is
-FOOTNOTE_BENCH_DIR, or the system's for temporary files. A million chunks take about half an hour on two cores.
+FOOTNOTE_BENCH_DIR, or the system's for temporary files. A million chunks take three quarters of an hour on two cores.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.eval,
     pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
 ]
-NAMES = ("anthropic_docs", "workplace", "xquad_en")
+NAMES = ("anthropic_docs", "workplace")
 SAMPLE = 60
 
 

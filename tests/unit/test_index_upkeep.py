@@ -49,13 +49,13 @@ async def test_many_small_commits_are_folded_together_on_the_way(tmp_path: Path)
     await index.close()
 
 
-def test_the_larger_a_table_the_more_commits_wait_for_its_rows_to_be_written_anew() -> None:
+def test_the_larger_a_table_the_more_commits_are_folded_in_at_once() -> None:
     waits = [lance_maintenance.commits_between(rows, 30) for rows in (0, 100_000, 400_000, 1_000_000, 5_000_000)]
     assert waits == [30, 30, 60, 180, 180]
     assert lance_maintenance.commits_between(1_000_000, 8) == 48
 
 
-async def test_a_large_table_is_not_written_anew_as_often_as_a_small_one(tmp_path: Path) -> None:
+async def test_a_large_table_is_not_optimised_as_often_as_a_small_one(tmp_path: Path) -> None:
     index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
     await index.replace([indexed_document("first", [""])])
     one: pa.Table = await index._table.to_arrow()
