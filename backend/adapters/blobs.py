@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import NotFound, Unavailable
+from backend.files import UNFINISHED, write_whole
 from backend.ports import BLOB_START
 
 KEY = re.compile(r"[0-9a-f]{64}\Z")
-UNFINISHED = ".tmp-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class FileBlobs:
         path = self._path(key)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, content)
+            write_whole(path, content)
         return key
 
 
@@ -87,22 +85,3 @@ def _start(path: Path) -> bytes:
             return file.read(BLOB_START)
     except FileNotFoundError:
         return b""
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """A crash leaves the file as it was or complete: temporary file, fsync, rename, fsync of the folder."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

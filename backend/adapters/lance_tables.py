@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from backend.files import write_whole
+
 TABLE = "chunks"
 """The first table; those that take its place have a number behind the name."""
 POINTER = "live"
@@ -50,17 +52,7 @@ def stamp(folder: Path) -> Stamp:
 
 def point_to(folder: Path, table: str) -> None:
     """Make a table the live one; `turn(folder, alone=True)` is held meanwhile."""
-    temporary = folder / f".{POINTER}"
-    with temporary.open("w") as file:
-        file.write(table)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / POINTER)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_whole(folder / POINTER, table.encode())
 
 
 def tables_in(folder: Path) -> list[str]:

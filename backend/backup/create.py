@@ -17,8 +17,9 @@ from pathlib import Path
 
 from backend.backup.manifest import BLOCK, File, Manifest, id_of
 from backend.backup.moment import Moment, copied, moment
-from backend.backup.store import UNFINISHED, Store
+from backend.backup.store import Store
 from backend.errors import BackupFailed
+from backend.files import UNFINISHED
 
 INSTANTS = 10
 OTHER_DATABASES = ("bot.sqlite",)

@@ -14,8 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from backend.backup.create import KEYS
 from backend.backup.manifest import File, Manifest
 from backend.backup.moment import program
-from backend.backup.store import Store, flush_folder
+from backend.backup.store import Store
 from backend.errors import BackupFailed
+from backend.files import flush_folder
 
 DUMP = "database.dump"
 

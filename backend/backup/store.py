@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from typing import Protocol
 
 from backend.backup.manifest import Manifest, pack, unpack
 from backend.errors import BackupFailed
-
-UNFINISHED = ".tmp-"
+from backend.files import write_whole
 
 
 class Store(Protocol):
@@ -61,7 +59,7 @@ class FolderStore:
         block = hashlib.sha256(content).hexdigest()
         if not anew and self.has(block, len(content)):
             return block, False
-        write_whole(self._object(block), content)
+        _write(self._object(block), content)
         return block, True
 
     def get(self, block: str) -> bytes:
@@ -79,7 +77,7 @@ class FolderStore:
         return [unpack(path.stem, path.read_bytes()) for path in sorted(self._backups.glob("*.json"))]
 
     def finish(self, manifest: Manifest) -> None:
-        write_whole(self._backups / f"{manifest.backup_id}.json", pack(manifest))
+        _write(self._backups / f"{manifest.backup_id}.json", pack(manifest))
 
     def forget(self, backup_id: str) -> None:
         (self._backups / f"{backup_id}.json").unlink(missing_ok=True)
@@ -117,25 +115,6 @@ class FolderStore:
         return self.root / "objects" / block[:2] / block
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, also after a power cut."""
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    flush_folder(path.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_whole(path, content)

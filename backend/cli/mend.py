@@ -11,13 +11,14 @@ from pathlib import Path
 from uuid import uuid4
 
 from backend import app
-from backend.adapters.blobs import KEY, UNFINISHED
+from backend.adapters.blobs import KEY
 from backend.adapters.dbos_ended import ended_work
 from backend.adapters.lance_holdings import holdings
 from backend.adapters.lance_tables import live_table, tables_in
 from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.domain import Document
+from backend.files import UNFINISHED
 from backend.ingest.mending import SAID, Fault, faults, lost, queued_anew, strays
 from backend.lock import FolderLock
 from backend.settings import Settings

@@ -94,7 +94,7 @@ def locust() -> str | None:
     return shutil.which(os.environ.get("FOOTNOTE_LOCUST") or str(PROJECT / ".venv-load" / "bin" / "locust"))
 
 
-needs_locust = pytest.mark.skipif(locust() is None, reason="needs locust: make load-tools")
+needs_locust = pytest.mark.skipif(locust() is None and "CI" not in os.environ, reason="needs locust: make load-tools")
 
 
 async def driven(name: Name, seconds: float | None, folder: Path, pages: int = PAGES) -> Found:
