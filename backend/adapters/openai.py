@@ -11,7 +11,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from openai import BadRequestError, Omit, UnprocessableEntityError, omit
@@ -125,11 +125,10 @@ class OpenAILLM:
                 )
             )
             reply = Reply(self.name, chunks, bill)
-            try:
+            async with AsyncExitStack() as undone:
+                undone.push_async_callback(chunks.close)
                 await reply.begin()
-            except BaseException:
-                await chunks.close()
-                raise
+                undone.pop_all()
             return reply
 
     async def _complete(

@@ -57,12 +57,10 @@ class SharedLock:
     _held: AsyncConnection | None = field(default=None, init=False)
 
     async def __aenter__(self) -> None:
-        await self.here.acquire()
-        try:
+        async with contextlib.AsyncExitStack() as undone:
+            await undone.enter_async_context(self.here)
             self._held = await self._taken()
-        except BaseException:
-            self.here.release()
-            raise
+            undone.pop_all()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -77,15 +75,15 @@ class SharedLock:
     async def _taken(self) -> AsyncConnection:
         with translated():
             connection = await self.engine.connect()
-        try:
-            with translated():
-                async with asyncio.timeout(PATIENCE):
-                    await connection.execute(_TAKE, {"space": FOOTNOTE, "key": self.key})
-        except BaseException as error:
-            await _drop(connection)
-            if isinstance(error, TimeoutError):
+        async with contextlib.AsyncExitStack() as undone:
+            undone.push_async_callback(_drop, connection)
+            try:
+                with translated():
+                    async with asyncio.timeout(PATIENCE):
+                        await connection.execute(_TAKE, {"space": FOOTNOTE, "key": self.key})
+            except TimeoutError:
                 raise DatabaseUnavailable("Another backend is writing for very long; try again later.") from None
-            raise
+            undone.pop_all()
         return connection
 
 
@@ -155,16 +153,14 @@ class PostgresReplicas:
         """Take what says that this backend lives, and that it keeps company or none."""
         with translated():
             session = await self.engine.connect()
-        try:
+        async with contextlib.AsyncExitStack() as undone:
+            undone.push_async_callback(_drop, session)
             with translated():
                 alone = await _got(session, _TRY_SHARED if self.together else _TRY, FOOTNOTE, INDEX)
                 own = alone and await _got(session, _TRY, LIVING, _mark(self.name))
-        except BaseException:
-            await _drop(session)
-            raise
-        if not own:
-            await _drop(session)
-            raise Unavailable(_SAME_NAME if alone else _NOT_SHARED)
+            if not own:
+                raise Unavailable(_SAME_NAME if alone else _NOT_SHARED)
+            undone.pop_all()
         self._session = session
 
     async def _beat(self) -> None:
@@ -214,15 +210,12 @@ async def _got(connection: AsyncConnection, attempt: object, space: int, key: in
 
 
 async def _let_go(connection: AsyncConnection, key: int) -> None:
-    try:
-        await connection.execute(_LET_GO, {"space": FOOTNOTE, "key": key})
-    except (SQLAlchemyError, OSError):  # with the connection, the lock is gone
-        await _drop(connection)
-    except BaseException:
-        await _drop(connection)
-        raise
-    else:
-        await connection.close()
+    async with contextlib.AsyncExitStack() as undone:
+        undone.push_async_callback(_drop, connection)  # with the connection, the lock is gone
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            await connection.execute(_LET_GO, {"space": FOOTNOTE, "key": key})
+            undone.pop_all()
+            await connection.close()
 
 
 async def _drop(connection: AsyncConnection) -> None:
