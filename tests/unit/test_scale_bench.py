@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench.bench_scale import need, shown, table
+from tests.bench.bench_scale import kept, main, need, shown, table
 from tests.bench.scale_corpus import CHUNKS, FILTERED, MINE, Corpus, Nearest, admitted, team_of, unit
 from tests.bench.scale_parts import disk, recall, search, write
 
@@ -55,6 +55,20 @@ def test_a_small_index_is_written_and_searched_without_loss(tmp_path: Path) -> N
     assert figures["vector index"] == "none"
     assert sum(disk(tmp_path).values()) > DOCUMENTS * CHUNKS * 1_536
     assert "| disk per chunk, KiB | " in table({DOCUMENTS * CHUNKS: {**written.figures, **figures}})
+
+
+def test_what_is_kept_is_searched_again_without_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FOOTNOTE_BENCH_DIR", str(tmp_path))
+    monkeypatch.setenv("FOOTNOTE_BENCH_KEEP", "1")
+    size = DOCUMENTS * CHUNKS
+    main([size], questions=6)
+    files = {path: path.stat().st_mtime_ns for path in kept(tmp_path, size).rglob("*.lance")}
+    main([size], questions=6)
+    assert files
+    assert {path: path.stat().st_mtime_ns for path in kept(tmp_path, size).rglob("*.lance")} == files
+    assert capsys.readouterr().out.count("| recall@10, filter | 1 |") == 2
 
 
 def test_what_was_not_found_lowers_the_recall() -> None:
