@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import ColumnElement, RowMapping, Select, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningInsert
 
 from backend.adapters.sql_catalogue import CatalogueCache
 from backend.adapters.sql_common import inserting, translated, upsert
@@ -22,6 +24,16 @@ from backend.errors import BadInput
 from backend.ports import DocumentPage
 
 _ONE = select(table).where(table.c.team == bindparam("of"), table.c.document_id == bindparam("id"))
+_SEVERAL = select(table).where(
+    table.c.team == bindparam("of"), table.c.document_id.in_(bindparam("ids", expanding=True))
+)
+_BEGIN = (
+    update(table)
+    .where(table.c.team == bindparam("of"), table.c.document_id == bindparam("id"))
+    .where(table.c.attempt == bindparam("now"), table.c.status != "deleted")
+    .values(status="processing")
+    .returning(*table.c)
+)
 """Made once: to make a statement over all these columns costs more than to run it."""
 
 
@@ -38,11 +50,29 @@ class SqlDocuments:
                 rows = (await connection.execute(_ONE, {"of": team, "id": document_id})).mappings().all()
         return _document(rows[0]) if rows else None
 
+    async def several(self, team: str, document_ids: Sequence[str]) -> dict[str, Document]:
+        with translated():
+            async with self.engine.connect() as connection:
+                rows = (await connection.execute(_SEVERAL, {"of": team, "ids": list(document_ids)})).mappings().all()
+        return {row["document_id"]: _document(row) for row in rows}
+
     async def put(self, document: Document) -> None:
+        await self.put_all([document])
+
+    async def put_all(self, documents: Sequence[Document]) -> None:
         with translated():
             async with self.engine.begin() as connection:
-                change = await _next_change(connection, document.team)
-                await upsert(connection, table, {**_values(document), "change": change})
+                for document in documents:
+                    change = await _next_change(connection, document.team)
+                    await upsert(connection, table, {**_values(document), "change": change})
+
+    async def begin(self, team: str, document_id: str, attempt: str) -> Document | None:
+        # Its number among the changes stays as it is: nothing that the catalogue counts has changed.
+        with translated():
+            async with self.engine.begin() as connection:
+                given = {"of": team, "id": document_id, "now": attempt}
+                rows = (await connection.execute(_BEGIN, given)).mappings().all()
+        return _document(rows[0]) if rows else None
 
     async def put_if(self, document: Document, *, revision: str) -> bool:
         """Replace the record if it still names this revision and no work is under way on it; return whether it did."""
@@ -158,9 +188,14 @@ def _after(cursor: str) -> ColumnElement[bool]:
 
 async def _next_change(connection: AsyncConnection, team: str) -> int:
     """Take the team's next number; its row stays locked until the commit, so numbers are seen in their order."""
-    first = inserting(connection.dialect.name, document_changes).values(team=team, last=1)
+    return int(await connection.scalar(_take_number(connection.dialect.name), {"team": team, "last": 1}) or 0)
+
+
+@lru_cache(maxsize=2)
+def _take_number(dialect: str) -> ReturningInsert[int]:
+    first = inserting(dialect, document_changes)
     taken = first.on_conflict_do_update(index_elements=["team"], set_={"last": document_changes.c.last + 1})
-    return int(await connection.scalar(taken.returning(document_changes.c.last)) or 0)
+    return taken.returning(document_changes.c.last)
 
 
 def _values(document: Document) -> Mapping[str, object]:

@@ -50,12 +50,12 @@ class Allowance:
             old: the record that it replaces, None or a removed one if it adds to what is kept.
         """
         now = self.now().astimezone(UTC)
-        if await self.usages.pages(new.team, now.date()) >= self.limits.pages_a_day:
+        used = await self.usages.of(new.team, now.date())
+        if used.pages >= self.limits.pages_a_day:
             midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
             retry_after = int((midnight - now).total_seconds()) + 1
             raise LimitReached(ENOUGH_TODAY.format(limit=self.limits.pages_a_day), retry_after=retry_after)
         kept = old if old and old.status != "deleted" else None
-        used = await self.usages.of(new.team)
         if kept is None and used.documents >= self.limits.documents:
             raise TeamFull(FULL_OF_DOCUMENTS.format(has=used.documents))
         self._check_bytes(used.bytes - (kept.size if kept else 0), new.size)
@@ -63,7 +63,7 @@ class Allowance:
 
     async def fits(self, document: Document, size: int) -> None:
         """TeamFull if a document of so many bytes is more than the team may have; its own earlier size is free."""
-        used = await self.usages.of(document.team)
+        used = await self.usages.of(document.team, self.now().astimezone(UTC).date())
         self._check_bytes(used.bytes - document.size, size)
 
     def _check_bytes(self, others: int, size: int) -> None:

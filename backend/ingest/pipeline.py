@@ -161,7 +161,8 @@ class Ingest:
     async def load(self, team: str, document_id: str, attempt: str) -> Loaded | None:
         """Return the document's bytes, fetched if need be; None if the attempt was superseded or came to its end here,
         because nothing has changed or nothing is there any more."""
-        document = await self._advance(team, document_id, attempt)
+        async with self.lock:
+            document = await self.documents.begin(team, document_id, attempt)
         if document is None:
             return None
         if document.origin.blob:
@@ -204,7 +205,7 @@ class Ingest:
     async def commit(self, batch: Sequence[Prepared]) -> None:
         """Write documents in one commit of the index and mark them ready; skip what was superseded meanwhile."""
         async with self.lock:
-            waiting = [one for prepared in batch if (one := await self._writable(prepared))]
+            waiting = await self._writable(batch)
             while waiting:
                 first, waiting = one_of_each(waiting)
                 await self._write([one for one in first if not await self._link(_described(one))])
@@ -246,15 +247,6 @@ class Ingest:
         document = await self.documents.get(team, document_id)
         return document if document and document.attempt == attempt and document.status != "deleted" else None
 
-    async def _advance(self, team: str, document_id: str, attempt: str) -> Document | None:
-        async with self.lock:
-            document = await self._current(team, document_id, attempt)
-            if document is None or document.status == "processing":
-                return document
-            document = replace(document, status="processing")
-            await self.documents.put(document)
-            return document
-
     @property
     def allowance(self) -> Allowance:
         return Allowance(self.usages, self.limits, self.now)
@@ -295,9 +287,10 @@ class Ingest:
         )
 
     async def _linked(self, described: Document) -> bool:
-        """Whether the document was superseded, or has the text of another one, to which it points now."""
+        """Whether the document was superseded, or has the text of another one, to which it points now. What was handed
+        in has no other one: whether it was superseded is looked at before it is written."""
         if not described.origin.url:
-            return await self._current(described.team, described.document_id, described.attempt) is None
+            return False
         async with self.lock:
             current = await self._current(described.team, described.document_id, described.attempt)
             return current is None or await self._link(described)
@@ -313,36 +306,54 @@ class Ingest:
         logger.bind(document_id=linked.document_id, same_as=first.document_id).info("document ready")
         return True
 
-    async def _writable(self, prepared: Prepared) -> Prepared | None:
-        """Return it with its record as it is now, unless it was superseded. From here until it is ready the index may
-        hold either revision, so the record names none."""
-        seen = prepared.document
-        document = await self._current(seen.team, seen.document_id, seen.attempt)
-        if document is None:
-            return None
-        if document.revision:
-            await self.documents.put(replace(document, revision=""))
-        return replace(prepared, document=document)
+    async def _writable(self, batch: Sequence[Prepared]) -> list[Prepared]:
+        """Return them with their records as they are now, without those that were superseded. From here until they are
+        ready the index may hold either revision, so the records name none."""
+        now = await self._records(batch)
+        current = [replace(one, document=document) for one in batch if (document := _still(one, now.get(_key(one))))]
+        named = [replace(one.document, revision="") for one in current if one.document.revision]
+        if named:
+            await self.documents.put_all(named)
+        return current
+
+    async def _records(self, batch: Sequence[Prepared]) -> dict[tuple[str, str], Document]:
+        found: dict[tuple[str, str], Document] = {}
+        for team in {one.document.team for one in batch}:
+            own = [one.document.document_id for one in batch if one.document.team == team]
+            several = await self.documents.several(team, own)
+            found.update({(team, document_id): document for document_id, document in several.items()})
+        return found
 
     async def _write(self, prepared: Sequence[Prepared]) -> None:
+        if not prepared:
+            return
         with timed(self.figures, "write"):
             await self.twins.write(prepared)
+        now = await self._records(prepared)
+        done = [one for one in prepared if _still(one, now.get(_key(one)))]
+        await self._ready([replace(one, document=now[_key(one)]) for one in done])
         for one in prepared:
-            await self._ready(one)
+            if one not in done:
+                await self._superseded(one, now.get(_key(one)))
 
-    async def _ready(self, prepared: Prepared) -> None:
-        seen, written = prepared.document, prepared.indexed
-        document = await self.documents.get(seen.team, seen.document_id)
-        if document is None or document.status == "deleted":  # By another process, while the index was being written.
-            await self.writer.delete(seen.team, [seen.document_id])
-            return
-        if document.attempt != seen.attempt:
+    async def _ready(self, batch: Sequence[Prepared]) -> None:
+        similar = await self.twins.similar_to([(one.document, one.indexed.chunks) for one in batch])
+        indexed = [
+            records.indexed(one.document, one.indexed, one.snapshot, similar_to)
+            for one, similar_to in zip(batch, similar, strict=True)
+        ]
+        ready = [looked_at(records.ready(one, self.now()), self.now()) for one in indexed]
+        await self.documents.put_all(ready)
+        for one, before in zip(ready, batch, strict=True):
+            attempt = before.document.attempt
+            logger.bind(document_id=one.document_id, attempt=attempt, chunks=one.chunks).info("document ready")
+
+    async def _superseded(self, written: Prepared, document: Document | None) -> None:
+        """By another process, while the index was being written."""
+        if document is None or document.status == "deleted":
+            await self.writer.delete(written.document.team, [written.document.document_id])
+        else:
             await self.documents.put(replace(document, revision=""))
-            return
-        similar_to = await self.twins.similar_to(document, written.chunks)
-        ready = records.ready(records.indexed(document, written, prepared.snapshot, similar_to), self.now())
-        await self.documents.put(looked_at(ready, self.now()))
-        logger.bind(document_id=seen.document_id, attempt=seen.attempt, chunks=ready.chunks).info("document ready")
 
     async def _unchanged(self, seen: Document, snapshot: Snapshot) -> None:
         async with self.lock:
@@ -386,6 +397,16 @@ class Ingest:
         if document.origin.blob:
             await self.blobs.delete(document.origin.blob)
         await self.documents.put(replace(removed, attempt=""))
+
+
+def _key(prepared: Prepared) -> tuple[str, str]:
+    return prepared.document.team, prepared.document.document_id
+
+
+def _still(prepared: Prepared, document: Document | None) -> Document | None:
+    """Return the record as it is now, unless the attempt was superseded or the document removed."""
+    same = document and document.attempt == prepared.document.attempt and document.status != "deleted"
+    return document if same else None
 
 
 def _described(prepared: Prepared) -> Document:

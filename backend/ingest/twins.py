@@ -15,7 +15,7 @@ from hashlib import sha256
 from backend.domain import Chunk, Contents, Document, Extracted, IndexedDocument, Snapshot
 from backend.ingest.sketch import SIMILAR_FROM, similarity, sketch_of
 from backend.ingest.suspect import addressing
-from backend.ports import Documents, IndexWriter, Sketches
+from backend.ports import Documents, IndexWriter, Kin, Sketches
 
 KIN = 5
 """Documents with which a sketch is compared closely: those that share the most with it."""
@@ -92,7 +92,8 @@ class Twins:
 
     async def write(self, prepared: Sequence[Prepared]) -> None:
         """Write documents in one commit. Who pointed to one for a text that it has no more inherits the old one."""
-        inherited = [await self._inheritance(one.document, one.snapshot.text) for one in prepared]
+        indexed = [one for one in prepared if one.document.chunks]  # Nobody points to what was never indexed.
+        inherited = [await self._inheritance(one.document, one.snapshot.text) for one in indexed]
         handed_on = [one for one in inherited if one]
         if prepared:
             await self.writer.replace([*(one.indexed for one in prepared), *(one.indexed for one in handed_on)])
@@ -108,14 +109,11 @@ class Twins:
         await self.writer.delete(document.team, [document.document_id])
         await self.sketches.put(document, frozenset())
 
-    async def similar_to(self, document: Document, chunks: Sequence[Chunk]) -> str:
-        """Keep the document's sketch; return the id of what it is nearly the same as, "" if nothing is."""
-        marks = sketch_of(chunks)
-        await self.sketches.put(document, marks)
-        kin = await self.sketches.kin(document, marks, limit=KIN)
-        alike = [(similarity(one.shared, len(marks), one.size), one.document_id) for one in kin]
-        nearest, document_id = max(alike, default=(0.0, ""))
-        return document_id if nearest >= SIMILAR_FROM else ""
+    async def similar_to(self, written: Sequence[tuple[Document, Sequence[Chunk]]]) -> list[str]:
+        """Keep the documents' sketches; return for each the id of what it is nearly the same as, "" if nothing is."""
+        arrivals = [(document, sketch_of(chunks)) for document, chunks in written]
+        met = await self.sketches.meet(arrivals, limit=KIN) if arrivals else []
+        return [_nearest(marks, kin) for (_, marks), kin in zip(arrivals, met, strict=True)]
 
     async def _inheritance(self, first: Document, new_text: str) -> Inheritance | None:
         """Return what others inherit if `first` gives up its text, for a new one or for none; None if nobody does."""
@@ -138,6 +136,12 @@ class Twins:
         for record in inheritance.records:
             await self.documents.put(record)
         await self.sketches.put(inheritance.records[0], sketch_of(inheritance.indexed.chunks))
+
+
+def _nearest(marks: frozenset[int], kin: Sequence[Kin]) -> str:
+    alike = [(similarity(one.shared, len(marks), one.size), one.document_id) for one in kin]
+    nearest, document_id = max(alike, default=(0.0, ""))
+    return document_id if nearest >= SIMILAR_FROM else ""
 
 
 def _handed_to(heir: Document, held: Contents, now: datetime) -> IndexedDocument:

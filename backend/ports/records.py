@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -33,8 +33,17 @@ class Documents(Protocol):
 
     async def get(self, team: str, document_id: str) -> Document | None: ...
 
+    async def several(self, team: str, document_ids: Sequence[str]) -> dict[str, Document]:
+        """Return the records of those of these that there are, by id."""
+
     async def put(self, document: Document) -> None:
         """Insert or replace by (team, document_id)."""
+
+    async def put_all(self, documents: Sequence[Document]) -> None:
+        """Put all of these, or none."""
+
+    async def begin(self, team: str, document_id: str, attempt: str) -> Document | None:
+        """Mark a document as being worked on and return its record; None if its attempt is another one, or over."""
 
     async def list(
         self,
@@ -123,25 +132,25 @@ class Sketches(Protocol):
     async def put(self, document: Document, marks: frozenset[int]) -> None:
         """Replace the document's sketch; no marks remove it."""
 
-    async def kin(self, document: Document, marks: frozenset[int], *, limit: int) -> tuple[Kin, ...]:
-        """Return the other documents that share the most of these marks, the most first."""
+    async def meet(self, arrivals: Sequence[tuple[Document, frozenset[int]]], *, limit: int) -> list[tuple[Kin, ...]]:
+        """Put the sketches one after the other; return for each the other documents, among those that were there, that
+        share the most of its marks, the most first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How many documents a team has that are not removed, and how many bytes their sources have."""
+    """How many documents a team has that are not removed, how many bytes their sources have, and how many documents
+    were handed in on a day."""
 
     documents: int
     bytes: int
+    pages: int
 
 
 class Usages(Protocol):
     """What a team uses of what it may."""
 
-    async def of(self, team: str) -> Usage: ...
-
-    async def pages(self, team: str, day: date) -> int:
-        """Return how many documents were handed in on that day."""
+    async def of(self, team: str, day: date) -> Usage: ...
 
     async def add_page(self, team: str, day: date) -> None:
         """Count one more; earlier days are forgotten."""

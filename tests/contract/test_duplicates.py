@@ -80,20 +80,24 @@ async def test_kin_share_marks_within_one_team_and_visibility(state: State) -> N
     await state.sketches.put(document("stranger"), frozenset({70}))
     await state.sketches.put(document("theirs", team="T2"), marks)
     await state.sketches.put(document("private", visibility=Visibility("user", "U1")), marks)
-    await state.sketches.put(document("own"), marks)
 
-    kin = await state.sketches.kin(document("own"), marks, limit=5)
+    (kin,) = await state.sketches.meet([(document("own"), marks)], limit=5)
 
     assert kin == (Kin("near", 4, 6), Kin("far", 1, 2))
-    assert await state.sketches.kin(document("own"), marks, limit=1) == (Kin("near", 4, 6),)
+    assert await state.sketches.meet([(document("own"), marks)], limit=1) == [(Kin("near", 4, 6),)]
+
+
+async def test_those_that_arrive_together_meet_one_after_the_other(state: State) -> None:
+    arrivals = [(document("a"), frozenset({1, 2})), (document("b"), frozenset({2, 3}))]
+    assert await state.sketches.meet(arrivals, limit=5) == [(), (Kin("a", 1, 2),)]
 
 
 async def test_a_sketch_is_replaced_whole_and_removed_by_an_empty_one(state: State) -> None:
     await state.sketches.put(document("a"), frozenset({1, 2}))
     await state.sketches.put(document("a"), frozenset({2, 3}))
-    assert await state.sketches.kin(document("b"), frozenset({1, 2, 3}), limit=5) == (Kin("a", 2, 2),)
+    assert await state.sketches.meet([(document("b"), frozenset({1, 2, 3}))], limit=5) == [(Kin("a", 2, 2),)]
     await state.sketches.put(document("a"), frozenset())
-    assert await state.sketches.kin(document("b"), frozenset({1, 2, 3}), limit=5) == ()
+    assert await state.sketches.meet([(document("b"), frozenset({1, 2, 3}))], limit=5) == [()]
 
 
 async def test_the_contents_of_a_document_come_back_in_order(index: AnyIndex) -> None:

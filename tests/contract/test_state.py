@@ -206,6 +206,30 @@ async def test_the_catalogue_follows_every_write(state: State) -> None:
     assert await titles() == {"Z": 1}
 
 
+async def test_what_is_put_together_is_found_together(state: State) -> None:
+    both = [document("a", title="A"), document("b", title="B")]
+    await state.documents.put_all([*both, document("c", team="T2")])
+    assert await state.documents.several("T1", ["b", "a", "c", "none"]) == {"a": both[0], "b": both[1]}
+    assert await state.documents.several("T1", []) == {}
+    assert (await state.documents.catalogue("T1", Audience())).values["title"] == {"A": 1, "B": 1}
+
+
+async def test_only_the_attempt_that_is_under_way_begins(state: State) -> None:
+    await state.documents.put_all(
+        [
+            document("a", attempt="2", status="queued", chunks=3, title="A"),
+            document("gone", attempt="2", status="deleted"),
+        ]
+    )
+    assert await state.documents.begin("T1", "a", "1") is None
+    assert await state.documents.begin("T2", "a", "2") is None
+    assert await state.documents.begin("T1", "gone", "2") is None
+    begun = await state.documents.begin("T1", "a", "2")
+    assert begun == document("a", attempt="2", status="processing", chunks=3, title="A")
+    assert await state.documents.begin("T1", "a", "2") == begun == await state.documents.get("T1", "a")
+    assert (await state.documents.catalogue("T1", Audience())).values["title"] == {"A": 1}
+
+
 async def test_unfinished_documents_of_all_teams_are_found(state: State) -> None:
     await state.documents.put(document("a", attempt="1", status="queued"))
     await state.documents.put(document("b", team="T2", attempt="2", status="deleted"))

@@ -37,7 +37,7 @@ async def state(request: pytest.FixtureRequest, database_url: Callable[[str], st
 
 
 async def test_documents_and_their_bytes_are_counted_until_they_are_removed(state: State) -> None:
-    assert await state.usages.of("T1") == Usage(0, 0)
+    assert await state.usages.of("T1", TODAY) == Usage(0, 0, 0)
     for one in (
         DOCUMENT,
         replace(DOCUMENT, document_id="e", size=3_000_000_000, status="failed"),
@@ -45,12 +45,12 @@ async def test_documents_and_their_bytes_are_counted_until_they_are_removed(stat
         replace(DOCUMENT, team="T2"),
     ):
         await state.documents.put(one)
-    assert await state.usages.of("T1") == Usage(2, 3_000_000_005)
+    assert await state.usages.of("T1", TODAY) == Usage(2, 3_000_000_005, 0)
     assert await state.documents.get("T1", "d") == DOCUMENT
 
 
 async def test_pages_are_counted_by_team_and_day_and_earlier_days_are_forgotten(state: State) -> None:
     for team, day in (("T1", TODAY), ("T1", TODAY), ("T2", TODAY), ("T1", TOMORROW)):
         await state.usages.add_page(team, day)
-    assert [await state.usages.pages("T1", day) for day in (TODAY, TOMORROW)] == [0, 1]
-    assert await state.usages.pages("T2", TODAY) == 1
+    assert [(await state.usages.of("T1", day)).pages for day in (TODAY, TOMORROW)] == [0, 1]
+    assert (await state.usages.of("T2", TODAY)).pages == 1

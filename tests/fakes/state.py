@@ -38,8 +38,22 @@ class FakeDocuments:
     async def get(self, team: str, document_id: str) -> Document | None:
         return self.rows.get((team, document_id))
 
+    async def several(self, team: str, document_ids: Sequence[str]) -> dict[str, Document]:
+        return {name: self.rows[team, name] for name in document_ids if (team, name) in self.rows}
+
     async def put(self, document: Document) -> None:
         self.rows[document.team, document.document_id] = document
+
+    async def put_all(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            await self.put(document)
+
+    async def begin(self, team: str, document_id: str, attempt: str) -> Document | None:
+        row = self.rows.get((team, document_id))
+        if row is None or row.attempt != attempt or row.status == "deleted":
+            return None
+        await self.put(replace(row, status="processing"))
+        return self.rows[team, document_id]
 
     async def list(
         self,
@@ -221,7 +235,11 @@ class FakeSketches:
         if marks:
             self.rows[document.team, document.document_id] = document.visibility, marks
 
-    async def kin(self, document: Document, marks: frozenset[int], *, limit: int) -> tuple[Kin, ...]:
+    async def meet(self, arrivals: Sequence[tuple[Document, frozenset[int]]], *, limit: int) -> list[tuple[Kin, ...]]:
+        return [await self._met(document, marks, limit) for document, marks in arrivals]
+
+    async def _met(self, document: Document, marks: frozenset[int], limit: int) -> tuple[Kin, ...]:
+        await self.put(document, marks)
         found = [
             Kin(other, len(marks & theirs), len(theirs))
             for (team, other), (visibility, theirs) in self.rows.items()
@@ -236,12 +254,9 @@ class FakeUsages:
     documents: FakeDocuments
     days: dict[tuple[str, date], int] = field(default_factory=dict)
 
-    async def of(self, team: str) -> Usage:
+    async def of(self, team: str, day: date) -> Usage:
         kept = [row for row in self.documents.rows.values() if row.team == team and row.status != "deleted"]
-        return Usage(len(kept), sum(row.size for row in kept))
-
-    async def pages(self, team: str, day: date) -> int:
-        return self.days.get((team, day), 0)
+        return Usage(len(kept), sum(row.size for row in kept), self.days.get((team, day), 0))
 
     async def add_page(self, team: str, day: date) -> None:
         self.days = {key: pages for key, pages in self.days.items() if key[0] != team or key[1] >= day}
