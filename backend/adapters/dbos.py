@@ -1,16 +1,15 @@
 """Durable ingestion on DBOS: what is enqueued runs to its end, through crashes and upgrades.
 
 Two queues. `collect` discovers what a collection consists of, and enqueues that. `ingest` brings documents in, several
-at once: each is one workflow without recorded steps, because all of it may be repeated and a record of every step costs
-as much as embedding a page. DBOS's own tables hold names, never text or vectors.
+at once, in workflows without recorded steps, because all of it may be repeated and a record of every step costs as much
+as embedding a page. DBOS's own tables hold names, never text or vectors.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,8 +23,10 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from backend.adapters.dbos_ground import listen_quietly, prepare_sqlite
+from backend.adapters.dbos_bursts import Bursts
+from backend.adapters.dbos_ground import listen_quietly, prepare_sqlite, shut_down
 from backend.adapters.dbos_takeover import drop_other_versions
+from backend.adapters.dbos_work import Named, is_group, name_of, size_of, work_of, workflow_id, works_of
 from backend.domain import Collection
 from backend.errors import DatabaseUnavailable, FootnoteError
 from backend.ingest.collection import Collector
@@ -33,13 +34,14 @@ from backend.ingest.figures import failure_of
 from backend.ingest.group import GroupCommit
 from backend.ingest.pipeline import Ingest, Loaded, worth_retry
 from backend.ingest.twins import Prepared
+from backend.ports import Work
 from backend.tracing import span, traceparent
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 APPLICATION = "footnote-backend"
-WORKFLOWS = "2"
+WORKFLOWS = "3"
 """Version of the workflows below. Work is resumed only by the version that began it: it changes only if the order of
 recorded steps does, and never with a release. What another version left is dropped at start: the records of documents
 and collections say what is to be done, and it is begun anew."""
@@ -53,8 +55,9 @@ COLLECT_POLL = 1.0
 MAX_COLLECT_STARTS = 5
 MOST_TIMED = 100_000
 """Pieces of work whose wait in the queue is measured."""
-IN_FLIGHT = 48
-"""Documents that are under way, most of them waiting to be committed together; this bounds what memory holds."""
+AT_ONCE = 12
+"""Workflows that are under way, of up to eight documents each, most of which wait for others or to be committed with
+them."""
 AT_HAND = 6
 """Documents per worker that are between being loaded and being embedded, so that the embedder never waits."""
 HEAVY = 1_000_000
@@ -65,9 +68,6 @@ ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 WAITING = ["ENQUEUED", "DELAYED"]
 RUNNING = [*WAITING, "PENDING"]
 UNEXPECTED = "Something went wrong inside Footnote while reading it. Try a refresh; the log has the details."
-
-Work = tuple[str, str, str]
-"""(team, document_id, attempt)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,14 @@ class DbosIngestQueue:
     under_way: set[Work] = field(default_factory=set)
     enqueued: dict[Work, float] = field(default_factory=dict)
     """When work that has not begun was enqueued by this process."""
+    grouped: dict[Work, str] = field(default_factory=dict)
+    """The workflows of work that this process enqueued together with other."""
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     workflows: dict[str, Callable[..., Coroutine[None, None, None]]] = field(default_factory=dict)
+    bursts: Bursts = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bursts", Bursts(self._start, self._forget))
 
     @classmethod
     async def open(
@@ -134,44 +140,53 @@ class DbosIngestQueue:
             queue._register()
             DBOS.launch()
             await drop_other_versions(WORKFLOWS, RUNNING)
-            await DBOS.register_queue_async("ingest", worker_concurrency=IN_FLIGHT, polling_interval_sec=pace.poll)
+            await DBOS.register_queue_async("ingest", worker_concurrency=AT_ONCE, polling_interval_sec=pace.poll)
             if collector is not None:
                 poll = max(pace.poll, min(COLLECT_POLL, pace.poll * 5))
                 await DBOS.register_queue_async(COLLECT, worker_concurrency=2, polling_interval_sec=poll)
             await queue._give_up()
         except (SQLAlchemyError, sqlite3.Error, OSError, dbos_error.DBOSException) as error:
-            await _shut_down(None)
+            await shut_down(None)
             raise DatabaseUnavailable("The database of durable work cannot be opened.") from error
         return queue
 
     async def close(self) -> None:
         """Stop; what is under way stays recorded and is taken up by the next start."""
+        await self.bursts.close()
         self.closing.set()
-        await _shut_down(self.dbos)
+        await shut_down(self.dbos)
 
     async def enqueue(self, team: str, document_id: str, attempt: str) -> None:
+        work = (team, document_id, attempt)
+        if work in self.enqueued or work in self.under_way:
+            return
         if len(self.enqueued) < MOST_TIMED:  # other processes may begin what this one enqueued
-            self.enqueued.setdefault((team, document_id, attempt), monotonic())
-        with SetWorkflowID(_name((team, document_id, attempt))):
-            await _translated(
-                DBOS.enqueue_workflow_async("ingest", self.workflows["ingest"], team, document_id, attempt, *_trace())
-            )
+            self.enqueued[work] = monotonic()
+        await self.bursts.add((*work, traceparent()))
 
     async def collect(self, collection: Collection) -> None:
         team, collection_id, attempt = collection.team, collection.collection_id, collection.attempt
-        with SetWorkflowID(f"{COLLECT}/{_name((team, collection_id, attempt))}"):
+        with SetWorkflowID(f"{COLLECT}/{name_of((team, collection_id, attempt))}"):
             await _translated(
-                DBOS.enqueue_workflow_async(COLLECT, self.workflows[COLLECT], team, collection_id, attempt, *_trace())
+                DBOS.enqueue_workflow_async(
+                    COLLECT, self.workflows[COLLECT], team, collection_id, attempt, traceparent()
+                )
             )
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
-        await self._ended(_name((team, document_id, attempt)))
+        work = (team, document_id, attempt)
+        if work in self.bursts:
+            await self.bursts.flush()
+        pause = self.pace.poll / 2
+        while not await self._is_over(work):
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
 
     async def depth(self) -> int:
         running = await _translated(
             DBOS.list_workflows_async(status=RUNNING, name=list(self.workflows), load_input=False, load_output=False)
         )
-        return len(running)
+        return sum(size_of(one.workflow_id) for one in running) + len(self.bursts.waiting)
 
     async def oldest(self) -> datetime | None:
         listed = DBOS.list_workflows_async(
@@ -184,7 +199,31 @@ class DbosIngestQueue:
         """Return those of these that are neither waiting nor being worked on."""
         listed = DBOS.list_workflows_async(status=RUNNING, name="ingest", load_input=False, load_output=False)
         waiting = {one.workflow_id for one in await _translated(listed) if not _is_begun_here(one)}
-        return frozenset(work for work in works if work not in self.under_way and _name(work) not in waiting)
+        groups = await self._groups([name for name in waiting if is_group(name)])
+        held = {one[:3] for one in (*groups, *self.bursts.waiting)} | self.under_way
+        return frozenset(work for work in works if work not in held and name_of(work) not in waiting)
+
+    async def _groups(self, names: list[str]) -> list[Named]:
+        if not names:
+            return []
+        listed = await _translated(DBOS.list_workflows_async(workflow_ids=names, load_output=False))
+        return [work for one in listed for work in works_of(one)]
+
+    async def _start(self, works: Sequence[Named]) -> None:
+        name = workflow_id(works)
+        if is_group(name):
+            self.grouped.update(dict.fromkeys((work[:3] for work in works), name))
+        try:
+            with SetWorkflowID(name):
+                await _translated(DBOS.enqueue_workflow_async("ingest", self.workflows["ingest"], list(works)))
+        except DatabaseUnavailable:
+            self._forget(works)
+            raise
+
+    def _forget(self, works: Sequence[Named]) -> None:
+        for work in works:
+            self.enqueued.pop(work[:3], None)
+            self.grouped.pop(work[:3], None)
 
     # ------------------------------------------------------------------------------------------------- the workflows
 
@@ -217,14 +256,21 @@ class DbosIngestQueue:
         for document_id, document_attempt in found:
             await self.enqueue(team, document_id, document_attempt)
 
-    async def _ingest(self, team: str, document_id: str, attempt: str, trace: str = "") -> None:
-        """Bring a document in. Repeating this after a crash does no work twice: once written, an attempt is over.
-        `trace` names the span that asked for it."""
+    async def _ingest(self, works: Sequence[Named]) -> None:
+        """Bring documents in. Repeating this after a crash does no work twice: once written, an attempt is over."""
+        ends = await asyncio.gather(*(self._one(*work) for work in works), return_exceptions=True)
+        error = next((end for end in ends if end is not None), None)
+        if error:
+            raise error
+
+    async def _one(self, team: str, document_id: str, attempt: str, trace: str) -> None:
         with span("ingest", {"footnote.document_id": document_id}, kind="consumer", parent=trace):
             await self._work((team, document_id, attempt))
 
     async def _work(self, work: Work) -> None:
         began = self.enqueued.pop(work, monotonic())
+        if work in self.under_way:
+            return
         self.under_way.add(work)
         try:
             await self._bring_in(work)
@@ -237,6 +283,7 @@ class DbosIngestQueue:
                 raise
         finally:
             self.under_way.discard(work)
+            self.grouped.pop(work, None)
             await self.group.look()
 
     async def _bring_in(self, work: Work) -> None:
@@ -283,52 +330,31 @@ class DbosIngestQueue:
             **kwargs,
         )
 
-    async def _ended(self, name: str) -> None:
-        pause = self.pace.poll / 2
-        while True:
-            status = await _translated(DBOS.get_workflow_status_async(name))
-            if status is None or status.status in ENDED:
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
+    async def _is_over(self, work: Work) -> bool:
+        status = await _translated(DBOS.get_workflow_status_async(self.grouped.get(work, name_of(work))))
+        return status is None or status.status in ENDED
 
     async def _give_up(self) -> None:
-        """Mark the documents failed whose work was begun too often."""
+        """Mark the documents failed whose work was begun too often; what was begun with others is begun alone first."""
         lost = await DBOS.list_workflows_async(
             status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", name=list(self.workflows), load_input=False, load_output=False
         )
         for workflow in lost:
             kind, _, rest = workflow.workflow_id.partition("/")
-            if workflow.name != COLLECT:
-                await self.ingest.fail(*_work(workflow.workflow_id), UNEXPECTED)
+            if is_group(workflow.workflow_id):
+                for work in await self._groups([workflow.workflow_id]):
+                    await self._start([work])
+            elif workflow.name != COLLECT:
+                await self.ingest.fail(*work_of(workflow.workflow_id), UNEXPECTED)
             elif kind == COLLECT and self.collector is not None:
-                await self.collector.fail(*_work(rest), UNEXPECTED)
+                await self.collector.fail(*work_of(rest), UNEXPECTED)
 
 
-# --------------------------------------------------------------------------------------------------------------- names
-
-
-def _trace() -> tuple[str, ...]:
-    """Return the input that names the current span; none where there is none, as in what was enqueued by others."""
-    return (named,) if (named := traceparent()) else ()
-
-
-def _name(work: Work) -> str:
-    """Return the workflow's id: neither a team nor an attempt has a slash in it, so this can be read back."""
-    return "/".join(work)
+# -------------------------------------------------------------------------------------------------------------- errors
 
 
 def _is_begun_here(workflow: WorkflowStatus) -> bool:
     return workflow.status == "PENDING" and workflow.executor_id == DBOS.executor_id
-
-
-def _work(name: str) -> Work:
-    team, _, rest = name.partition("/")
-    document_id, _, attempt = rest.rpartition("/")
-    return team, document_id, attempt
-
-
-# -------------------------------------------------------------------------------------------------------------- errors
 
 
 def _expected(error: Exception) -> bool:
@@ -370,27 +396,3 @@ def _config(url: str, executor: str) -> DBOSConfig:
         "enable_otlp": False,
         "max_executor_threads": MAX_THREADS,
     }
-
-
-async def _shut_down(dbos: DBOS | None) -> None:
-    """Interrupt the workflows (they stay recorded as pending), stop DBOS, and give the loop a thread pool of its own.
-
-    `destroy` joins threads that may be waiting for this loop, so it runs on a thread of its own.
-    """
-    loop = asyncio.get_running_loop()
-    if dbos is not None:
-        for stop in dbos.background_thread_stop_events:
-            stop.set()
-        await _interrupt(dbos)
-    with ThreadPoolExecutor(1, thread_name_prefix="dbos-destroy") as thread:
-        await loop.run_in_executor(thread, partial(DBOS.destroy, destroy_registry=True))
-    if dbos is not None:
-        await _interrupt(dbos)
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
-
-
-async def _interrupt(dbos: DBOS) -> None:
-    running = list(dbos._workflow_tasks)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)

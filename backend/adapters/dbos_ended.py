@@ -9,8 +9,9 @@ from sqlalchemy import bindparam, create_engine, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.adapters.dbos import ENDED, Work
+from backend.adapters.dbos import ENDED
 from backend.errors import DatabaseUnavailable
+from backend.ports import Work
 
 TABLE = "workflow_status"
 SCHEMA = "dbos"

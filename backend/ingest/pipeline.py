@@ -22,11 +22,23 @@ from backend.ingest import records
 from backend.ingest.describe import Description, describe, recipe_of, revision_of, snapshot_of
 from backend.ingest.figures import UNCOUNTED, IngestFigures, timed
 from backend.ingest.limits import Allowance, TeamLimits
-from backend.ingest.refresh import Enqueue, looked_at, not_found, not_read, notice_of
+from backend.ingest.refresh import looked_at, not_found, not_read, notice_of
 from backend.ingest.staging import owner_mark, pack_parcel, unpack_parcel
 from backend.ingest.submission import Submission, derive_id
 from backend.ingest.twins import Prepared, Twins, one_of_each, seen_in
-from backend.ports import Blobs, Documents, Embedder, Fetched, Fetcher, IndexWriter, Notices, Removals, Sketches, Usages
+from backend.ports import (
+    Blobs,
+    Documents,
+    Embedder,
+    Fetched,
+    Fetcher,
+    IndexWriter,
+    IngestQueue,
+    Notices,
+    Removals,
+    Sketches,
+    Usages,
+)  # fmt: skip
 
 GENEROUS = TeamLimits()
 VERSION = "2"
@@ -125,14 +137,16 @@ class Ingest:
             await self._remove(old)
         logger.bind(team=team, document_id=document_id).info("document removed")
 
-    async def resume(self, queue: Enqueue) -> int:
+    async def resume(self, queue: IngestQueue) -> int:
         """Take up at start what a crash interrupted before it was enqueued; return how many documents."""
         unfinished = await self.documents.unfinished()
+        missing = await queue.without([(one.team, one.document_id, one.attempt) for one in unfinished])
         for document in unfinished:
+            work = (document.team, document.document_id, document.attempt)
             if document.status == "deleted":
                 await self._finish_removal(document)
-            else:
-                await queue.enqueue(document.team, document.document_id, document.attempt)
+            elif work in missing:
+                await queue.enqueue(*work)
         return len(unfinished)
 
     async def forget(self, removals: Sequence[Removal]) -> None:

@@ -6,28 +6,16 @@ of the work nor why it failed could be recorded. A look finds such documents, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Protocol, TypeAlias
 
 from loguru import logger
 
 from backend.ingest.pipeline import Ingest
+from backend.ports import IngestQueue, Work
 
-Work: TypeAlias = tuple[str, str, str]
-"""(team, document_id, attempt)."""
 GRACE = 60.0
 """Seconds: the pages of a large archive are all accepted before the first of them is enqueued."""
-
-
-class Working(Protocol):
-    """The queue, as far as it tells what it has."""
-
-    async def enqueue(self, team: str, document_id: str, attempt: str) -> None: ...
-
-    async def without(self, works: Iterable[Work]) -> frozenset[Work]:
-        """Return those of these that are neither waiting nor being worked on."""
 
 
 @dataclass
@@ -36,7 +24,7 @@ class Stranded:
     later is lost."""
 
     ingest: Ingest
-    queue: Working
+    queue: IngestQueue
     grace: float = GRACE
     _since: dict[Work, float] = field(default_factory=dict, init=False)
 

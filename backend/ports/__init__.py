@@ -14,7 +14,7 @@ from backend.ports.index import (
     IndexWriter,
     VersionsKept,
 )
-from backend.ports.ingest import BLOB_START, Blobs, CollectionQueue, Fetched, Fetcher, IngestQueue
+from backend.ports.ingest import BLOB_START, Blobs, CollectionQueue, Fetched, Fetcher, IngestQueue, Work
 from backend.ports.limits import CacheStore, CacheTier, Entry, Rates, Scope, Spendings, Spent, Wait
 from backend.ports.models import LLM, Answerer, Captioner, ChatMessage, Compressor, Image, Reranker
 from backend.ports.records import (
@@ -73,4 +73,5 @@ __all__ = [
     "Usages",
     "VersionsKept",
     "Wait",
+    "Work",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from backend.domain import Collection, Snapshot
 
@@ -35,6 +35,10 @@ class Blobs(Protocol):
         """Return the keys of the blobs that hold any of these among their first `BLOB_START` bytes."""
 
 
+Work: TypeAlias = tuple[str, str, str]
+"""(team, document_id, attempt)."""
+
+
 class IngestQueue(Protocol):
     """Durable work: what is enqueued runs at least once, also after kill -9."""
 
@@ -43,6 +47,9 @@ class IngestQueue(Protocol):
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
         """Return when that work has ended, whatever came of it."""
+
+    async def without(self, works: Iterable[Work]) -> frozenset[Work]:
+        """Return those of these that are neither waiting nor being worked on."""
 
     async def depth(self) -> int:
         """Return how many pieces of work have not ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ from backend.experiments import NO_PLAN, Plan
 from backend.ingest.collection import Collector
 from backend.ingest.submission import Submission, derive_id
 from backend.people import People
-from backend.ports import IndexStatus
+from backend.ports import IndexStatus, Work
 from backend.query.caching.tiers import Tiers
 from tests.fakes.access import FakeApiKeys, FakeAudit, FakeBelonging, NoWords, flush
 from tests.fakes.embedder import HashEmbedder
@@ -204,6 +204,9 @@ class FakeQueue:
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
         return None
+
+    async def without(self, works: Iterable[Work]) -> frozenset[Work]:
+        return frozenset(works).difference(self.enqueued)
 
     async def depth(self) -> int:
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -27,7 +27,7 @@ from backend.domain import (
 )
 from backend.errors import BadInput, NotFound
 from backend.ingest.pipeline import Ingest
-from backend.ports import BLOB_START, DocumentPage, Kin, Scope, Spent, Usage
+from backend.ports import BLOB_START, DocumentPage, Kin, Scope, Spent, Usage, Work
 from backend.redact import holds, redact, removed_since
 
 
@@ -346,6 +346,9 @@ class FakeIngestQueue:
 
     async def wait(self, team: str, document_id: str, attempt: str) -> None:
         return None
+
+    async def without(self, works: Iterable[Work]) -> frozenset[Work]:
+        return frozenset(works).difference(self.enqueued)
 
     async def oldest(self) -> datetime | None:
         return None

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from backend.adapters.dbos import DbosIngestQueue, Pace
+from backend.adapters.dbos_work import size_of
 from backend.domain import Document
 from backend.errors import DatabaseUnavailable, FetchFailed, FetchRefused, IndexUnavailable
 from backend.ingest.stranded import Stranded
@@ -151,6 +152,43 @@ async def test_the_same_attempt_enqueued_twice_is_one_piece_of_work(tmp_path: Pa
         await ended(rig, queue, document)
 
     assert rig.fetcher.fetched == ["https://example.org/"]
+
+
+async def test_what_is_enqueued_in_one_go_shares_a_record_and_each_ends_for_itself(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.fetcher.pages = {"https://lan.example/": FetchRefused("It is a private address.")}
+    async with opened(rig, tmp_path) as queue:
+        documents = [await enqueue(rig, queue, text(number)) for number in range(12)]
+        documents.append(await enqueue(rig, queue, Submission("T1", url="https://lan.example/")))
+        again = [(one.team, one.document_id, one.attempt) for one in documents]
+        for work in again:
+            await queue.enqueue(*work)
+        done = [await ended(rig, queue, document) for document in documents]
+
+    assert [one.status for one in done] == ["ready"] * 12 + ["failed"]
+    assert sorted(written for commit in rig.writer.commits for written in commit) == sorted(f"d/{n}" for n in range(12))
+    with closing(sqlite3.connect(tmp_path / "state" / "dbos.sqlite")) as database:
+        names = [name for (name,) in database.execute("SELECT workflow_uuid FROM workflow_status")]
+    assert len(names) < len(documents) / 2
+    assert sum(size_of(name) for name in names) == len(documents)
+
+
+async def test_a_group_that_was_begun_too_often_is_begun_one_by_one(tmp_path: Path) -> None:
+    rig = Rig()
+    rig.writer.gate = asyncio.Event()
+    async with opened(rig, tmp_path) as queue:
+        documents = [await enqueue(rig, queue, text(number)) for number in range(4)]
+        await asyncio.wait_for(rig.writer.entered.wait(), 30)
+    with closing(sqlite3.connect(tmp_path / "state" / "dbos.sqlite")) as database:
+        database.execute("UPDATE workflow_status SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'")
+        database.commit()
+
+    rig.writer.gate.set()
+    async with opened(rig, tmp_path) as queue:
+        await rig.ingest.resume(queue)
+        done = [await ended(rig, queue, document) for document in documents]
+    assert [one.status for one in done] == ["failed", "ready", "ready", "ready"]
+    assert "Something went wrong" in done[0].reason
 
 
 async def test_closing_in_the_middle_of_work_and_opening_again_finishes_it(tmp_path: Path) -> None:
