@@ -41,8 +41,8 @@ bench: install  ## speed, each figure beside a baseline from the same run
 bench-scale: install  ## 10,000 to a million chunks: make bench-scale [SIZES=10000,100000] [FOOTNOTE_BENCH_DIR=folder]
 	@SIZES=$(SIZES) python -m tests.bench.bench_scale
 
-load: install load-tools  ## people at work against a backend: make load [SCENARIO=steady|spike|stress|soak] [SECONDS=60]
-	@python -m tests.load $(or $(SCENARIO),steady) $(SECONDS)
+load: install load-tools  ## people at work: make load [SCENARIO=steady|spike|stress|soak] [SECONDS=60] [BACKENDS=2]
+	@BACKENDS=$(BACKENDS) python -m tests.load $(or $(SCENARIO),steady) $(SECONDS)
 
 load-tools: .venv-load/installed  ## locust, in a venv of its own: it patches the standard library
 

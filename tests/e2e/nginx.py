@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -48,7 +49,7 @@ async def certified(folder: Path) -> None:
     assert await made.wait() == 0
 
 
-def configured(folder: Path, port: int, backends: Sequence[int]) -> None:
+def configured(folder: Path, port: int, backends: Sequence[int], *, limited: bool) -> None:
     """Write the shipped configuration with this port, these backends and this certificate in place of its own."""
     shipped = (SHIPPED / "footnote.conf").read_text()
     for theirs, ours in (
@@ -59,6 +60,8 @@ def configured(folder: Path, port: int, backends: Sequence[int]) -> None:
     ):
         assert theirs in shipped
         shipped = shipped.replace(theirs, ours)
+    if not limited:
+        shipped = re.sub(r"^ *limit_(req|conn) .*\n", "", shipped, flags=re.MULTILINE)
     (folder / "footnote.conf").write_text(shipped)
     line = (SHIPPED / "footnote-backends.conf").read_text().splitlines()[-1]
     lines = [line.replace("backend:8700", f"127.0.0.1:{backend}") for backend in backends]
@@ -67,11 +70,12 @@ def configured(folder: Path, port: int, backends: Sequence[int]) -> None:
 
 
 @asynccontextmanager
-async def nginx(folder: Path, *backends: int) -> AsyncIterator[tuple[str, ssl.SSLContext]]:
-    """Run nginx in front of backends on these ports; yield its URL and what trusts its certificate."""
+async def nginx(folder: Path, *backends: int, limited: bool = True) -> AsyncIterator[tuple[str, ssl.SSLContext]]:
+    """Run nginx in front of backends on these ports; yield its URL and what trusts its certificate. Without its limits
+    for an address if not `limited`: a generator of load is one address."""
     port = free_port()
     await certified(folder)
-    configured(folder, port, backends)
+    configured(folder, port, backends, limited=limited)
     process = await asyncio.create_subprocess_exec("nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"))
     try:
         async with asyncio.timeout(20):

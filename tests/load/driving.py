@@ -1,4 +1,4 @@
-"""Runs locust against a real backend on loopback, and looks on: memory, and the time that `/health` takes meanwhile."""
+"""Runs locust against real backends on loopback, and looks on: memory, and the time that `/health` takes meanwhile."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import aiohttp
 import pytest
 
 from tests.e2e.processes import PROJECT, free_port, start, until_healthy
+from tests.e2e.topology import KEY, topology
 from tests.load.mix import document
 from tests.load.scenarios import Name, scenario
 
-KEY = "a-key-for-the-load"
 PAGES = 200
 PROBE_SECONDS = 0.05
 SAMPLE_SECONDS = 5.0
@@ -31,6 +32,10 @@ UNLIMITED = {
     for name, value in (("RATE", "off"), ("DAILY_TOKENS", "0"))
 }
 MEMORY = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
+
+
+Running: TypeAlias = tuple[str, aiohttp.ClientSession, Sequence[aiohttp.ClientSession]]
+"""The address that people use, a session with it, and one with each backend."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +102,16 @@ def locust() -> str | None:
 needs_locust = pytest.mark.skipif(locust() is None and "CI" not in os.environ, reason="needs locust: make load-tools")
 
 
-async def driven(name: Name, seconds: float | None, folder: Path, pages: int = PAGES) -> Found:
-    """Run a scenario to its end and return what it came to."""
+async def driven(name: Name, seconds: float | None, folder: Path, pages: int = PAGES, backends: int = 1) -> Found:
+    """Run a scenario to its end and return what it came to. Several backends share engines and stand behind nginx."""
     whole = scenario(name, seconds)
     short = f", {whole.seconds:g} s in place of {scenario(name).seconds:g}" if seconds else ""
-    found = Found(f"{name}{short}", whole.seconds)
-    async with backend(folder, pages) as (url, http), bare_server(folder) as bare, asyncio.TaskGroup() as looking:
-        tasks = [looking.create_task(probed(http, bare, found)), looking.create_task(sampled(http, found))]
+    several = f", {backends} backends" if backends > 1 else ""
+    found = Found(f"{name}{short}{several}", whole.seconds)
+    running = one_backend(folder) if backends == 1 else several_backends(folder, backends)
+    async with running as (url, front, each), bare_server(folder) as bare, asyncio.TaskGroup() as looking:
+        await asyncio.gather(*(handed_in(front, number) for number in range(pages)))
+        tasks = [looking.create_task(probed(each[0], bare, found)), looking.create_task(sampled(each, found))]
         await attacked(
             url, {"LOAD_SCENARIO": name, "LOAD_SECONDS": str(whole.seconds), "LOAD_PAGES": str(pages)}, folder
         )
@@ -114,8 +122,8 @@ async def driven(name: Name, seconds: float | None, folder: Path, pages: int = P
 
 
 @asynccontextmanager
-async def backend(folder: Path, pages: int) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
-    """Run a backend that knows the handbook; yield its address and a session with it."""
+async def one_backend(folder: Path) -> AsyncIterator[Running]:
+    """Run a backend on its folder."""
     port = free_port()
     variables = {"FOOTNOTE_DATA_DIR": str(folder / "data"), "FOOTNOTE_PORT": str(port), "FOOTNOTE_API_KEY": KEY}
     program = await start("backend", "backend", "serve", environment=variables | UNLIMITED, folder=folder)
@@ -123,10 +131,16 @@ async def backend(folder: Path, pages: int) -> AsyncIterator[tuple[str, aiohttp.
     try:
         await until_healthy(f"{url}/health/ready", program)
         async with aiohttp.ClientSession(url, headers={"X-API-Key": KEY}) as http:
-            await asyncio.gather(*(handed_in(http, number) for number in range(pages)))
-            yield url, http
+            yield url, http, [http]
     finally:
         await program.stop(patience=60)
+
+
+@asynccontextmanager
+async def several_backends(folder: Path, backends: int) -> AsyncIterator[Running]:
+    """Run them over PostgreSQL, an S3 emulator and Redis, behind nginx."""
+    async with topology(folder, backends=backends, bots=0, limited=False) as running:
+        yield str(running.http._base_url), running.http, [one.http for one in running.backends]
 
 
 async def handed_in(http: aiohttp.ClientSession, number: int) -> None:
@@ -180,14 +194,18 @@ async def probed(http: aiohttp.ClientSession, bare: aiohttp.ClientSession, found
         await asyncio.sleep(PROBE_SECONDS)
 
 
-async def sampled(http: aiohttp.ClientSession, found: Found) -> None:
-    """Read how much memory the backend has, now and then."""
+async def sampled(each: Sequence[aiohttp.ClientSession], found: Found) -> None:
+    """Read how much memory the backends have together, now and then."""
     while True:
-        async with http.get("/metrics") as reply:
-            figures = MEMORY.search(await reply.text())
-        assert figures is not None or sys.platform != "linux"
-        found.memory.append(float(figures[1]) if figures else 0.0)
+        found.memory.append(sum([await held(http) for http in each]))
         await asyncio.sleep(SAMPLE_SECONDS)
+
+
+async def held(http: aiohttp.ClientSession) -> float:
+    async with http.get("/metrics") as reply:
+        figures = MEMORY.search(await reply.text())
+    assert figures is not None or sys.platform != "linux"
+    return float(figures[1]) if figures else 0.0
 
 
 def read(path: Path) -> dict[str, Times]:
