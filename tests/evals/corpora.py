@@ -18,6 +18,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import pytest
 
 from backend.adapters.lancedb import LanceIndex
 from backend.domain import Chunk, ChunkVectors, Extracted, IndexedDocument, Metadata, Visibility
@@ -34,6 +35,12 @@ SECONDS_BETWEEN_NOTES = 15
 def evals_folder() -> Path:
     """Return where the labelled sets are: FOOTNOTE_EVALS, by default beside the checkout."""
     return Path(os.environ.get("FOOTNOTE_EVALS", "../shared/evals"))
+
+
+def labelled(name: str = "") -> list[pytest.MarkDecorator]:
+    """Return the marks of tests over the labelled sets, or over this one: they are skipped where it is not there."""
+    there = (evals_folder() / name).is_dir()
+    return [pytest.mark.eval, pytest.mark.skipif(not there, reason="the labelled sets are not on this machine")]
 
 
 def asked_for(name: str) -> bool:

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from backend.adapters.minilm import MiniLM
 from backend.evaluate.metrics import auroc, mean
-from backend.settings import load_settings
 from tests.evals.answers import SPANS, SUPPORT, holds_span, support_figures, support_of, tell, thresholds
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def cache() -> Path:
-    return load_settings().data_dir / "evals"
-
-
-@pytest.fixture
-async def embedder(cache: Path) -> AsyncIterator[MiniLM]:
-    opened = await asyncio.to_thread(MiniLM.open, load_settings().model_dir, cache, 2)
-    yield opened
-    opened.close()
+pytestmark = labelled()
 
 
 async def test_what_cannot_be_answered_is_told_and_support_is_shown(embedder: MiniLM, cache: Path) -> None:

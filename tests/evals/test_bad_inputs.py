@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-import pytest
-
 from tests.evals.bad_inputs import NAME, manifest, measure
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not (evals_folder() / NAME).is_dir(), reason="the labelled sets are not on this machine"),
-]
+pytestmark = labelled(NAME)
 OF_EACH_KIND = 2
 MAX_BYTES = 100_000
 """Larger ones are a matter of the embedder's speed."""

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from backend.adapters.minilm import MiniLM
 from backend.settings import load_settings
 from tests.evals.cache import opened_world, replay
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
-]
+pytestmark = labelled()
 
 
 async def test_nothing_stale_or_foreign_is_served_while_documents_change() -> None:

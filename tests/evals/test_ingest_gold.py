@@ -6,13 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 from tests.evals.ingest_gold import GOLD, Conversion, Gold, by_format, floors, load_gold, ours
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not (evals_folder() / GOLD).is_dir(), reason="the labelled sets are not on this machine"),
-]
+pytestmark = labelled(GOLD)
 SECONDS = 25.0
 
 

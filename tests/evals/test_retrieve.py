@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-import pytest
 
 from backend.adapters.minilm import MiniLM
 from backend.evaluate.metrics import mean
-from backend.settings import load_settings
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 from tests.evals.retrieve import Found, ahead, load, measure, thresholds
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
-]
+pytestmark = labelled()
 NAMES = ("anthropic_docs", "workplace")
 SAMPLE = 60
-
-
-@pytest.fixture
-async def embedder() -> AsyncIterator[MiniLM]:
-    settings = load_settings()
-    opened = await asyncio.to_thread(MiniLM.open, settings.model_dir, _cache(), settings.embedding_threads)
-    yield opened
-    opened.close()
-
-
-def _cache() -> Path:
-    return load_settings().data_dir / "evals"
 
 
 def _no_worse_anywhere_and_better_on_average(found: Mapping[str, Found]) -> None:
@@ -40,8 +21,8 @@ def _no_worse_anywhere_and_better_on_average(found: Mapping[str, Found]) -> None
     assert mean(list(leads.values())) >= thresholds()["ahead"], leads
 
 
-async def test_retrieval_leads_plain_rrf_and_keeps_its_floors(embedder: MiniLM) -> None:
-    corpora = [await load(name, embedder, _cache(), SAMPLE) for name in NAMES]
+async def test_retrieval_leads_plain_rrf_and_keeps_its_floors(embedder: MiniLM, cache: Path) -> None:
+    corpora = [await load(name, embedder, cache, SAMPLE) for name in NAMES]
     alone = {corpus.name: (await measure([corpus], embedder))[corpus.name] for corpus in corpora}
     for name, found in alone.items():
         assert found["ours"].ndcg >= thresholds()[name], name

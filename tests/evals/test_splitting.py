@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from backend.adapters.minilm import MiniLM
 from backend.ingest.split import MAX_TOKENS
-from backend.settings import load_settings
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 from tests.evals.splitting import by_characters, by_documents, fixed, with_path
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def cache() -> Path:
-    return load_settings().data_dir / "evals"
-
-
-@pytest.fixture
-async def embedder(cache: Path) -> AsyncIterator[MiniLM]:
-    opened = await asyncio.to_thread(MiniLM.open, load_settings().model_dir, cache, 2)
-    yield opened
-    opened.close()
+pytestmark = labelled()
 
 
 async def test_what_is_retrieved_holds_the_gold_text_in_chunks_that_are_mostly_about_it(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backend.evaluate.metrics import mean
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 from tests.evals.understand import GROUPS, Parsed, parse_peps, parse_sources, thresholds
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
-]
+pytestmark = labelled()
 
 
 @pytest.fixture(scope="module")

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
 from backend.adapters.minilm import MiniLM
-from backend.settings import load_settings
-from tests.evals.corpora import evals_folder
+from tests.evals.corpora import labelled
 from tests.evals.verify import figures, score_claims, thresholds
 
-pytestmark = [
-    pytest.mark.eval,
-    pytest.mark.skipif(not evals_folder().is_dir(), reason="the labelled sets are not on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def cache() -> Path:
-    return load_settings().data_dir / "evals"
-
-
-@pytest.fixture
-async def embedder(cache: Path) -> AsyncIterator[MiniLM]:
-    opened = await asyncio.to_thread(MiniLM.open, load_settings().model_dir, cache, 2)
-    yield opened
-    opened.close()
+pytestmark = labelled()
 
 
 async def test_supported_claims_score_above_unsupported_ones(embedder: MiniLM, cache: Path) -> None:
