@@ -103,12 +103,14 @@ def _timed(table: Table, began: float) -> Table:
     return table
 
 
-async def load(name: str, embedder: MiniLM, cache: Path, sample: int | None) -> Corpus:
-    """Read a set and embed it; at most `sample` of its questions that have gold documents, evenly spaced."""
-    sources = load_sources(name)
+async def load(name: str, embedder: MiniLM, cache: Path, sample: int | None, *, every: int = 1) -> Corpus:
+    """Read a set and embed it: at most `sample` of its questions that have gold documents, evenly spaced; and of the
+    documents that are no question's gold, each `every`th."""
     cases = [case for case in load_cases(name) if case.gold]
     if sample is not None and len(cases) > sample:
         cases = [cases[place * len(cases) // sample] for place in range(sample)]
+    gold = {document_id for case in cases for document_id in case.gold}
+    sources = [one for place, one in enumerate(load_sources(name)) if one.document_id in gold or place % every == 0]
     return Corpus(
         name,
         cases,
@@ -181,9 +183,9 @@ class Known(HashEmbedder):
 
 
 def thresholds() -> dict[str, float]:
-    """Return floors of nDCG@10, a little under what is shipped, for small sets that CI measures, and of the mean lead
-    over plain RRF."""
-    return {"anthropic_docs": 0.82, "xquad_en": 0.955, "workplace": 0.84, "tts_handbook": 0.94, "ahead": 0.02}
+    """Return floors of nDCG@10, a little under what is shipped, for small sets that CI measures (anthropic_docs with a
+    third of its other documents), and of the mean lead over plain RRF."""
+    return {"anthropic_docs": 0.835, "xquad_en": 0.955, "workplace": 0.84, "tts_handbook": 0.94, "ahead": 0.02}
 
 
 def _table(title: str, rows: Mapping[str, Found]) -> Table:
