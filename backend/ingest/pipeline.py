@@ -41,7 +41,7 @@ from backend.ports import (
 )  # fmt: skip
 
 GENEROUS = TeamLimits()
-VERSION = "2"
+VERSION = "3"
 """Of extraction and splitting: count it up where they change what is indexed of the same bytes."""
 Extract = Callable[[Fetched], Awaitable[Extracted]]
 """Bytes → Markdown, in a process of its own; Unreadable or TooLarge if it cannot be done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -21,6 +22,9 @@ MAX_HEADING = 300
 _WORD = re.compile(r"\S+\s*")
 LEAD_SHARE = 3
 """A table's header is repeated if it takes at most one part in so many of a chunk's tokens."""
+PAGE_SHARE = 4
+"""A chunk ends with its page if it has at least one part in so many of its tokens by then; a shorter end of a page goes
+with the next one."""
 _MAX_WORD = 400
 """Characters after which even a word is cut: a line of base64 is one word."""
 
@@ -49,13 +53,11 @@ def split(extracted: Extracted, *, count_tokens: CountTokens, max_tokens: int = 
         heading = _heading(section.headings, extracted.title)
         budget = max(max_tokens - count_tokens(heading), min(MIN_TEXT_TOKENS, max_tokens))
         text = text.with_leads(count_tokens, budget // LEAD_SHARE)
-        for start, end in _pack(_pieces(text, count_tokens, budget), budget):
-            page = page_at(extracted.pages, lines[min(text.source_line(start), len(lines) - 1)])
-            chunk = _chunk(text, (start, end), len(chunks), number, heading, page)
-            if number >= len(sections):
-                page = extracted.captions[number - len(sections)].page
-                chunk = replace(chunk, page=page, kind="caption")
-            chunks.append(chunk)
+        caption = extracted.captions[number - len(sections)] if number >= len(sections) else None
+        pages = _Pages(extracted.pages, text, lines) if caption is None else _Pages()
+        for span, page in _pack(_pieces(text, count_tokens, budget, pages), budget):
+            chunk = _chunk(text, span, len(chunks), number, heading, page)
+            chunks.append(replace(chunk, page=caption.page, kind="caption") if caption else chunk)
     return tuple(chunks)
 
 
@@ -68,12 +70,13 @@ def _captioned(caption: Caption) -> Section:
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """A run of a section that stays together: a sentence with the white space and marker before and after it. `lead` is
-    how many tokens come before it where a chunk begins with it."""
+    how many tokens come before it where a chunk begins with it; `page` is where it begins, if there are pages."""
 
     start: int
     end: int
     tokens: int
     lead: int = 0
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,20 @@ class _Text:
         return bisect_right(self.starts, offset) - 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """On which page of the document an offset of a section lies. `lines` are the offsets of the document's lines."""
+
+    pages: Sequence[tuple[int, int]] = ()
+    text: _Text | None = None
+    lines: Sequence[int] = ()
+
+    def at(self, offset: int) -> int | None:
+        if not self.pages or self.text is None:
+            return None
+        return page_at(self.pages, self.lines[min(self.text.source_line(offset), len(self.lines) - 1)])
+
+
 def _whole(text: str) -> list[Span]:
     """Return a row or a line of code as one sentence, if there is a letter or digit in it."""
     stripped = text.strip()
@@ -144,7 +161,7 @@ def _line_offsets(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
-def _pieces(text: _Text, count_tokens: CountTokens, budget: int) -> Iterator[_Piece]:
+def _pieces(text: _Text, count_tokens: CountTokens, budget: int, pages: _Pages) -> Iterator[_Piece]:
     """Cut the section between its sentences; what stands between two of them goes with the first up to its line's
     end, and with the second after it, so that a list marker stays with its item."""
     starts = [_boundary(text.text, before, after) for (_, before), (after, _) in pairwise(text.sentences)]
@@ -152,11 +169,12 @@ def _pieces(text: _Text, count_tokens: CountTokens, budget: int) -> Iterator[_Pi
     for start, end in pairwise(bounds):
         tokens = max(1, count_tokens(text.text[start:end]))
         _, lead = text.lead(start)
+        page = pages.at(start)
         if tokens + lead <= budget:
-            yield _Piece(start, end, tokens, lead)
+            yield _Piece(start, end, tokens, lead, page)
         else:
             parts = _cut(text.text, start, end, count_tokens, budget - lead)
-            yield from (replace(part, lead=lead) for part in parts)
+            yield from (replace(part, lead=lead, page=page) for part in parts)
 
 
 def _boundary(text: str, before: int, after: int) -> int:
@@ -187,15 +205,26 @@ def _words(text: str, start: int, end: int) -> Iterator[Span]:
         yield position, end
 
 
-def _pack(pieces: Iterator[_Piece], budget: int) -> Iterator[Span]:
-    """Join consecutive pieces while they fit."""
-    start = end = total = 0
+def _pack(pieces: Iterator[_Piece], budget: int) -> Iterator[tuple[Span, int | None]]:
+    """Join consecutive pieces while they fit, and yield where they are, with the page that most of them is on."""
+    joined: list[_Piece] = []
+    total = 0
     for piece in pieces:
-        if total and total + piece.tokens > budget:
-            yield start, end
-            start, total = piece.start, piece.lead
-        end, total = piece.end, total + piece.tokens
-    yield start, end
+        turned = bool(joined) and piece.page != joined[-1].page and total * PAGE_SHARE >= budget
+        if joined and (turned or total + piece.tokens > budget):
+            yield (joined[0].start, joined[-1].end), _page(joined)
+            joined, total = [], piece.lead
+        joined.append(piece)
+        total += piece.tokens
+    yield (joined[0].start, joined[-1].end), _page(joined)
+
+
+def _page(pieces: Sequence[_Piece]) -> int | None:
+    """Return the page on which most of their tokens are, the first of several."""
+    tokens: Counter[int | None] = Counter()
+    for piece in pieces:
+        tokens[piece.page] += piece.tokens
+    return tokens.most_common(1)[0][0]
 
 
 def _chunk(text: _Text, span: Span, position: int, section: int, heading: str, page: int | None) -> Chunk:

@@ -144,6 +144,22 @@ def test_chunks_know_their_page() -> None:
     assert [page_at(((5, 1), (9, 2)), offset) for offset in (4, 5, 8, 9, 99)] == [None, 1, 1, 2, 2]
 
 
+def test_a_chunk_ends_with_its_page_unless_hardly_anything_was_on_it() -> None:
+    first, rest = "One two three four five six.", "Seven eight nine. Ten eleven twelve."
+    text = f"{first}\n\n{rest}"
+    turned = ((0, 1), (text.index("Seven"), 2))
+    assert [
+        (c.text.strip(), c.page) for c in split(Extracted(text, pages=turned), count_tokens=words, max_tokens=20)
+    ] == [
+        (first, 1),
+        (rest, 2),
+    ]
+    (whole,) = split(Extracted(text, pages=turned), count_tokens=words, max_tokens=100)
+    assert (whole.text.split(), whole.page) == (text.split(), 1)
+    (end,) = split(Extracted(f"End.\n\n{rest}", pages=((0, 1), (6, 2))), count_tokens=words, max_tokens=20)
+    assert end.page == 2
+
+
 def test_nothing_gives_no_chunks() -> None:
     assert chunks("") == chunks("\n\n---\n\n") == chunks("<!-- only a comment -->") == ()
 
