@@ -156,13 +156,19 @@ def _digest(salt: bytes, secret: str) -> bytes:
 # -------------------------------------------------------------------------------------------------------------- audit
 
 DeedOutcome = Literal["done", "refused", "failed"]
+LONGEST_TARGET = 512
+OPERATOR = re.compile(r"cli:[A-Za-z0-9_.-]{1,60}\Z")
+"""Who is at the command line: the system's name of their user."""
+OPERATOR_HEADER = "X-Footnote-Operator"
+"""Says who uses a key on the command line; it is believed as far as the key is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
     """What somebody did. `key` is the name of the key that it was done with, `user` for whom, "" where nobody is named;
-    `target` is the document, key or person that it was done to. `refused` is the caller's mistake, or a lacking right;
-    `failed` is ours. Ids sort by time."""
+    what was done on the command line without a backend has no key, but the `OPERATOR` in its place. `target` is the
+    document, key or person that it was done to. `refused` is the caller's mistake, or a lacking right; `failed` is
+    ours. Ids sort by time."""
 
     deed_id: str
     at: datetime

@@ -30,7 +30,7 @@ async def begin_collection(
     wanted, file = await forms.read(request, schema.CollectionRequest, most=services.limits.document)
     wish = parse_wish(wanted, team=services.team, file=file)
     noted = doing(request)
-    noted.team, noted.user = wish.team, wish.by
+    noted.team, noted.user = wish.team, wish.by or noted.user
     if file is None:
         collection = await services.collector.begin(wish)
         await services.collections.collect(collection)

@@ -37,7 +37,7 @@ async def ingest(
     wanted, file = await forms.read(request, schema.IngestRequest, most=services.limits.document)
     submission = parse_request(wanted, team=services.team, file=file)
     noted = doing(request)
-    noted.team, noted.user, noted.target = submission.team, submission.by, submission.document_id
+    noted.team, noted.user, noted.target = submission.team, submission.by or noted.user, submission.document_id
     document = await services.ingest.accept(submission)
     noted.target = document.document_id
     return await _enqueue(services, document, wait=wait)

@@ -15,7 +15,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from loguru import logger
 
-from backend.access import Audit, Deed, deed_id, outcome_of
+from backend.access import LONGEST_TARGET, Audit, Deed, deed_id, outcome_of
 from backend.api.insights import PAGE
 from backend.api.security import Doing
 from backend.errors import DatabaseUnavailable
@@ -36,7 +36,6 @@ SAFE = (
     (b"x-frame-options", b"DENY"),
 )
 """Every answer has these: nothing here is for pages of others to show, keep or run. (OWASP's list for REST APIs.)"""
-LONGEST_TARGET = 512
 
 _DOCUMENTS = b"/documents/"
 _REFRESH = b"/refresh"

@@ -19,7 +19,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from backend.access import ROLES, Caller, Keyring, Role
+from backend.access import OPERATOR, OPERATOR_HEADER, ROLES, Caller, Keyring, Role
 from backend.domain import SUBJECT
 from backend.errors import Forbidden, Unauthorized
 
@@ -106,13 +106,17 @@ def begin(connection: ASGIConnection[Any, Any, Any, Any], caller: Caller, action
         action,
         caller.name,
         team=_subject(asked.get("team")) or connection.app.state.team,
-        user=_subject(asked.get("by")),
+        user=_subject(asked.get("by")) or _operator(connection.headers.get(OPERATOR_HEADER)),
         target=unquote(str(next(iter(connection.path_params.values()), ""))),
     )
 
 
 def _subject(given: str | None) -> str:
     return given if given and SUBJECT.match(given) else ""
+
+
+def _operator(given: str | None) -> str:
+    return given if given and OPERATOR.match(given) else ""
 
 
 def parse_key(text: str) -> Key:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from backend import log
 from backend.cli import backup_arguments
+from backend.cli.recorded import recorded
 from backend.errors import FootnoteError
 from backend.lock import Locked
 from backend.settings import Settings, SettingsError, load_settings
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             log.chosen(settings.log_format, settings.env),
             settings.log_level if wanted.command == "serve" else "WARNING",
         )
-        return run(wanted, settings)
+        return recorded(settings, wanted, lambda: run(wanted, settings))
     except (SettingsError, Locked, FootnoteError) as error:
         sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, SettingsError) else 1

@@ -13,6 +13,8 @@ import aiohttp
 import msgspec
 
 from backend import schema
+from backend.access import OPERATOR_HEADER
+from backend.cli.recorded import operator
 from backend.errors import FootnoteError
 from backend.lock import owner
 from backend.settings import Settings
@@ -132,7 +134,7 @@ async def connected(settings: Settings, url: str | None) -> AsyncIterator[Client
         elif url is None:
             url = await _announced(settings)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        headers = {"X-API-Key": _key(settings)}
+        headers = {"X-API-Key": _key(settings), OPERATOR_HEADER: operator()}
         http = aiohttp.ClientSession(url, headers=headers, timeout=timeout, raise_for_status=False)
         client = Client(await stack.enter_async_context(http))
         try:
