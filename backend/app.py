@@ -43,12 +43,13 @@ from backend.ingest.purge import Purge
 from backend.ingest.refresh import Refreshing
 from backend.ingest.split import split
 from backend.ingest.stranded import Stranded
-from backend.keeping import people, retention, stored_feedbacks, stored_runs
+from backend.keeping import forgetting, people, retention, stored_feedbacks, stored_runs
 from backend.lock import FolderLock
+from backend.people import FORGETTING
 from backend.ports import Blobs, Captioner, Embedder, IndexWriter
 from backend.prompts import Prompts, load_prompts
 from backend.query.caching.writing import ForgettingWriter
-from backend.replicas import ROLL_CALL, RollCall, led, opened_replicas
+from backend.replicas import ROLL_CALL, RollCall, building_right, led, opened_replicas
 from backend.settings import PROJECT, Settings, SettingsError
 from backend.telemetry import Telemetry
 from backend.upkeep import Chore, interval, kept_up
@@ -169,6 +170,8 @@ async def services(settings: Settings, keys: Keys | None = None, now: Clock = ut
         await collector.resume(queue)
         chores = led(replicas, _chores(settings, database, index, ingest, queue, now))
         await stack.enter_async_context(kept_up(chores, interval(settings.purge_after, settings.gone_after)))
+        forget = forgetting(settings, database, caches).look
+        await stack.enter_async_context(kept_up({"forgetting": forget}, FORGETTING))
         if not places.database.startswith("sqlite"):
             roll_call = _roll_call(replicas, ingest, collector, queue)
             await stack.enter_async_context(kept_up({"roll call": roll_call.look}, ROLL_CALL))
@@ -277,7 +280,12 @@ async def opened_database(places: Places) -> AsyncIterator[Database]:
 async def opened_index(places: Places, embedder: Embedder, writing: Lock | None = None) -> AsyncIterator[LanceIndex]:
     """Open the index. `writing` is held by whoever writes, where several backends do."""
     index = await LanceIndex.open(
-        places.index, embedder.name, embedder.dimensions, storage=places.storage, writing=writing
+        places.index,
+        embedder.name,
+        embedder.dimensions,
+        storage=places.storage,
+        writing=writing,
+        building=building_right(places.database, places.data),
     )
     try:
         yield index

@@ -58,9 +58,11 @@ class Caches:
         return CachedReader(reader, self.readings, (model, prompt_hash)) if self.readings.stores else reader
 
     async def forget_answers(self, team: str) -> None:
-        """Drop what is kept of a team's questions: their answers, and everybody's readings, which bear no name."""
+        """Drop what is kept of a team's questions: their answers, and everybody's readings and vectors, which bear no
+        name."""
         await self.answers.forget_answers(team)
         await self.readings.forget_answers("")
+        await self.vectors.forget_answers("")
 
     def of_answers(self, embedder: Embedder, recipe: Sequence[str]) -> Answers:
         """Return the cache of answers. `recipe` names what decides on an answer beside its evidence and its answerer:

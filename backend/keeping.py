@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backend.adapters.lancedb import LanceIndex
 from backend.adapters.sql import Database
 from backend.adapters.sql_people import SqlPeople
 from backend.adapters.sql_retention import SqlRetention
 from backend.caches import Caches, cache_of
-from backend.people import People, Removing
+from backend.people import Forgetting, People, Removing
 from backend.pii import Blotter
 from backend.ports import Feedbacks, Runs
 from backend.retention import Retention, Terms
 from backend.settings import Settings
 from backend.storing import BlottedFeedbacks, BlottedRuns
+
+A_DAY = timedelta(days=1)
 
 
 def stored_runs(settings: Settings, database: Database) -> Runs:
@@ -48,6 +50,11 @@ def retention(settings: Settings, database: Database, now: Callable[[], datetime
 def people(database: Database, ingest: Removing, index: LanceIndex, caches: Caches) -> People:
     """Return what tells and deletes what is kept of a person."""
     return People(SqlPeople(database.engine), database.documents, ingest, Words(index), caches, database.flush)
+
+
+def forgetting(settings: Settings, database: Database, caches: Caches) -> Forgetting:
+    """Return the chore that forgets whom another backend was told to forget."""
+    return Forgetting(SqlPeople(database.engine), caches, max(settings.cache_age, A_DAY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from loguru import logger
@@ -22,6 +23,10 @@ from backend.redact import WITHHELD, folded
 
 PAGE = 200
 NO_WORDS = frozenset({"", WITHHELD})
+FORGETTING = timedelta(seconds=5)
+"""How often each backend looks whom another one was told to forget."""
+LATE = timedelta(minutes=15)
+"""How long after a deletion a run may end that had begun before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,35 @@ class Gone:
     documents: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Who was forgotten, and when."""
+
+    team: str
+    user: str
+    at: datetime
+
+
 class Belonging(Protocol):
     """The database's part of it."""
 
     async def of(self, team: str, user: str) -> Belongings: ...
 
     async def erase(self, team: str, user: str, asked: frozenset[str]) -> Gone:
-        """Delete it all; `asked` are the person's questions (`folded`), which may stand in runs of others."""
+        """Delete it all, and note that this was done; `asked` are the person's questions (`folded`), which may stand in
+        runs of others."""
+
+
+class Forgetful(Protocol):
+    """What the database knows of those who were forgotten."""
+
+    async def forgotten(self) -> tuple[Forgotten, ...]: ...
+
+    async def erase_late(self, whom: Forgotten) -> int:
+        """Delete their runs that had begun by then, and were put after it; return how many there were."""
+
+    async def let_go(self, before: datetime) -> None:
+        """Forget that anybody was forgotten before that."""
 
 
 class Removing(Protocol):
@@ -141,3 +168,29 @@ def _asked(trace: Json) -> str:
     question = trace["question"]
     assert isinstance(question, dict)
     return folded(str(question["text"]))
+
+
+@dataclass
+class Forgetting:
+    """A chore of every backend: what one of them was told to forget is in the memory of the others, too, and the answer
+    that somebody is waiting for meanwhile would be kept. `remembered` is the longest that anything is in memory."""
+
+    forgetful: Forgetful
+    kept: Keeping
+    remembered: timedelta
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _known: frozenset[Forgotten] | None = field(default=None, init=False)
+
+    async def look(self) -> None:
+        """Forget whom another backend, or this one, was told to forget since the last look; the first finds an empty
+        memory. Unavailable if the database is down: the next one does it."""
+        found = frozenset(await self.forgetful.forgotten())
+        for team in sorted({one.team for one in found - (found if self._known is None else self._known)}):
+            await self.kept.forget_answers(team)
+        self._known = found
+        now = self.now()
+        for one in found:
+            if one.at > now - LATE:
+                await self.forgetful.erase_late(one)
+        if any(one.at < now - self.remembered for one in found):
+            await self.forgetful.let_go(now - self.remembered)

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from loguru import logger
 
-from backend.adapters.postgres_replicas import PostgresReplicas
+from backend.adapters import lance_tables
+from backend.adapters.lance_places import Building
+from backend.adapters.postgres_replicas import BUILDING, PostgresReplicas, tried
 from backend.adapters.replicas import OneBackend, Replicas
 from backend.upkeep import Chore
 
@@ -38,6 +41,20 @@ def own_name(file: Path) -> str:
     if not file.exists():
         file.write_text(f"{uuid4().hex[:12]}\n")
     return file.read_text().strip()
+
+
+def building_right(database: str, folder: Path) -> Building:
+    """Return the right to have tables beside the live one of an index in an object store: held through the database,
+    or through the data folder of the only backend that there is."""
+    if not database.startswith("sqlite"):
+        return partial(tried, database, BUILDING)
+
+    @asynccontextmanager
+    async def here() -> AsyncIterator[bool]:
+        with lance_tables.building(folder) as alone:
+            yield alone
+
+    return here
 
 
 def led(replicas: Replicas, chores: Mapping[str, Chore]) -> dict[str, Chore]:

@@ -10,7 +10,7 @@ from typing import Any
 import lancedb
 import pyarrow as pa
 
-from backend.adapters.lance_tables import TABLE, live_table
+from backend.adapters.lance_places import live_table_at
 from backend.errors import IndexUnavailable
 from backend.ports import Holding
 
@@ -20,7 +20,7 @@ Key = tuple[str, str]
 
 async def holdings(uri: str, storage: Mapping[str, str] | None = None) -> dict[Key, Holding]:
     """Return what is in the live table by (team, document_id). IndexUnavailable if it cannot be read."""
-    name = TABLE if "://" in uri else await asyncio.to_thread(live_table, Path(uri))
+    name = await live_table_at(uri, storage or {})
     if "://" not in uri and not await asyncio.to_thread((Path(uri) / f"{name}.lance").is_dir):
         return {}
     try:

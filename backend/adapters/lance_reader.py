@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
@@ -32,10 +33,12 @@ class LanceReader:
     extraction: str
 
     @classmethod
-    async def open(cls, folder: str, name: str) -> Self:
-        """Open a table that there is. IndexUnavailable if it cannot be read."""
+    async def open(cls, uri: str, name: str, storage: Mapping[str, str] | None = None) -> Self:
+        """Open a table that there is, in a folder or an object store. IndexUnavailable if it cannot be read."""
         try:
-            connection: Any = await lancedb.connect_async(folder, read_consistency_interval=timedelta(0))
+            connection: Any = await lancedb.connect_async(
+                uri, read_consistency_interval=timedelta(0), storage_options=dict(storage or {})
+            )
             table: Any = await connection.open_table(name)
             schema: pa.Schema = await table.schema()
         except _FAULTS as error:

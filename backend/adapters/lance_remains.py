@@ -13,8 +13,8 @@ import lancedb
 import pyarrow as pa
 
 from backend.adapters.lance_filter import documents_scope
+from backend.adapters.lance_places import live_table_at
 from backend.adapters.lance_schema import document_key
-from backend.adapters.lance_tables import TABLE, live_table
 from backend.errors import IndexUnavailable
 
 
@@ -42,7 +42,7 @@ async def remains(uri: str, team: str, document_id: str, storage: Mapping[str, s
     Files may be compressed, so that none holds the digest proves nothing alone. The id is not looked for: other
     documents may rightly name it.
     """
-    name = TABLE if "://" in uri else live_table(Path(uri))
+    name = await live_table_at(uri, storage or {})
     if "://" not in uri and not await asyncio.to_thread((Path(uri) / f"{name}.lance").is_dir):
         return Remains()
     try:

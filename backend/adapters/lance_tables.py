@@ -1,5 +1,8 @@
-"""Which of the tables in an index's folder is the live one. While an index is built anew there are two: the pointer is
-a file that is replaced in one step, read before every search, and changed only while no commit is under way."""
+"""Which of the tables in an index's folder is the live one; `lance_places` has the same of an object store.
+
+While an index is built anew there are two: the pointer is a file that is replaced in one step, read before every
+search, and changed only while no commit is under way.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,6 @@ BUILD = "build"
 
 Stamp = tuple[int, int]
 """What tells one state of the pointer from another."""
-UNMOVING: Stamp = (-1, -1)
-"""The stamp of who follows no pointer."""
 
 
 def live_table(folder: Path) -> str:
@@ -61,12 +62,6 @@ def tables_in(folder: Path) -> list[str]:
     return [f"{TABLE}-{number}" if number else TABLE for number in sorted(int(one[1] or 0) for one in found if one)]
 
 
-def next_table(folder: Path) -> str:
-    """Return a name that no table has had beside those that there are."""
-    numbers = [int(name.partition("-")[2] or 1) for name in [*tables_in(folder), live_table(folder)]]
-    return f"{TABLE}-{max(numbers) + 1}"
-
-
 @contextmanager
 def turn(folder: Path, *, alone: bool) -> Iterator[None]:
     """Hold the pointer as it is: together with others that commit, or alone, when they have ended. Blocks; the system
@@ -95,27 +90,23 @@ def building(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def drop_others(folder: Path) -> list[str]:
-    """Delete every table but the live one, unless one is being built; return their names."""
-    live = live_table(folder)
-    others = [name for name in tables_in(folder) if name != live]
-    if not others:
-        return []
-    with building(folder) as alone:
-        dropped = others if alone else []
-        for name in dropped:
-            shutil.rmtree(folder / f"{name}.lance")
-        return dropped
+def drop(folder: Path, table: str) -> None:
+    """Delete a table."""
+    shutil.rmtree(folder / f"{table}.lance")
 
 
 def newest_manifest(table: Path) -> tuple[int, Path]:
     """Return the newest version of a table and the file that lists what belongs to it; FileNotFoundError if none."""
-    found = ((MANIFEST.fullmatch(path.name), path) for path in (table / "_versions").iterdir())
-    versions = [(_version(match[1]), path) for match, path in found if match]
+    found = ((version_in(path.name), path) for path in (table / "_versions").iterdir())
+    versions = [(version, path) for version, path in found if version is not None]
     if not versions:
         raise FileNotFoundError(table)
     return max(versions)
 
 
-def _version(digits: str) -> int:
-    return LARGEST - int(digits) if len(digits) == NEWEST_FIRST else int(digits)
+def version_in(path: str) -> int | None:
+    """Return the version of a table that a manifest is of, by its path; None for another file."""
+    match = MANIFEST.fullmatch(path.rpartition("/")[2])
+    if match is None:
+        return None
+    return LARGEST - int(match[1]) if len(match[1]) == NEWEST_FIRST else int(match[1])

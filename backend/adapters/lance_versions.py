@@ -6,16 +6,14 @@ SQL; what was in a column is lost on the way back, as the earlier program knows 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import lancedb
 import pyarrow as pa
 
+from backend.adapters.lance_places import live_table_at
 from backend.adapters.lance_schema import ADDED_COLUMNS
-from backend.adapters.lance_tables import TABLE, live_table
 from backend.errors import IndexUnavailable
 
 Table: TypeAlias = Any
@@ -55,7 +53,7 @@ async def downgrade(uri: str, version: int | None, storage: Mapping[str, str] | 
     Raises:
         IndexUnavailable: there is no such version, or the index cannot be reached.
     """
-    name = TABLE if "://" in uri else await asyncio.to_thread(live_table, Path(uri))
+    name = await live_table_at(uri, storage or {})
     try:
         connection: Any = await lancedb.connect_async(uri, storage_options=dict(storage or {}))
         table: Table = await connection.open_table(name)

@@ -24,6 +24,7 @@ from backend.adapters.lance_maintenance import (
     rewrite,
     unindexed_rows,
 )
+from backend.adapters.lance_places import UNMOVING, Building, FolderTables, Stamp, Tables, drop_others, tables_at
 from backend.adapters.lance_schema import (
     CONTENTS_COLUMNS,
     EMBEDDER_KEY,
@@ -34,7 +35,6 @@ from backend.adapters.lance_schema import (
     to_contents,
     to_passages,
 )
-from backend.adapters.lance_tables import TABLE, UNMOVING, Stamp, drop_others, live_table, stamp, turn
 from backend.adapters.lance_versions import upgrade
 from backend.adapters.replicas import Lock
 from backend.domain import Contents, IndexedDocument, Passage, Query, Vector
@@ -58,8 +58,8 @@ class LanceIndex:
     """ports.Index and ports.IndexWriter over one LanceDB table.
 
     Reads see every commit at once, other processes' included. Writes queue up behind one another, those of several
-    processes where they are given a lock that they share. In a folder, the table is the one that the pointer names
-    (`lance_tables`): it is followed before every search and every write.
+    processes where they are given a lock that they share. The table is the one that the pointer names
+    (`lance_places`): it is followed before every search and every write.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class LanceIndex:
         table: Table,
         embedder: str,
         flusher: Flusher | None,
-        writing: Lock | None = None,
-        folder: Path | None = None,
+        writing: Lock,
+        tables: Tables,
         followed: Stamp = UNMOVING,
     ) -> None:
-        self._folder = folder
+        self._tables = tables
         self._followed = followed
         self._following = asyncio.Lock()
         self._connection = connection
         self._opened: Table | None = table
         self._embedder = embedder
         self._flusher = flusher
-        self._writing: Lock = writing or asyncio.Lock()
+        self._writing = writing
         self._commits = 0
         self._optimised_at: datetime | None = None
 
@@ -92,6 +92,7 @@ class LanceIndex:
         *,
         storage: Mapping[str, str] | None = None,
         writing: Lock | None = None,
+        building: Building | None = None,
         table_name: str | None = None,
     ) -> LanceIndex:
         """Open the index at a path or an object store's URI, making it if there is none.
@@ -99,6 +100,7 @@ class LanceIndex:
         Args:
             storage: options of the object store, such as its endpoint; else the environment's.
             writing: held by whoever writes; where several processes do, one that they share.
+            building: the right to have other tables beside the live one, where it is in an object store.
             table_name: this table, whichever is the live one.
 
         Raises:
@@ -113,14 +115,14 @@ class LanceIndex:
                 session=lancedb.Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES),
                 storage_options=dict(storage or {}),
             )
-            folder = None if "://" in location else Path(location)
-            followed = UNMOVING if folder is None or table_name else stamp(folder)
-            name = table_name or (live_table(folder) if folder else TABLE)
+            tables = tables_at(location, storage or {}, writing, building)
+            followed = UNMOVING if table_name else await tables.stamp(sure=True)
+            name = table_name or await tables.live()
             async with writing:  # several processes may start at once
                 table = await _open_table(connection, chunks_schema(embedder_name, dimensions), name)
                 await prepare_indexes(table)
-            flusher = None if folder is None else await asyncio.to_thread(Flusher, folder / f"{name}.lance")
-        return cls(connection, table, embedder_name, flusher, writing, folder, followed)
+            flusher = await _flusher(tables, name)
+        return cls(connection, table, embedder_name, flusher, writing, tables, followed)
 
     @staticmethod
     async def discard(uri: str, storage: Mapping[str, str] | None = None) -> None:
@@ -147,22 +149,21 @@ class LanceIndex:
             raise IndexUnavailable("The index is closed.")
         return self._opened
 
-    async def _looked(self) -> None:
+    async def _looked(self, *, sure: bool = False) -> None:
         with _translated("opened"):
-            await self._follow()
+            if self._followed != UNMOVING and await self._tables.stamp(sure=sure) != self._followed:
+                await self._follow()
 
     async def _follow(self) -> None:
         """Go over to another table if the pointer says so; searches under way end on the one they began with."""
-        if self._folder is None or self._followed == UNMOVING or stamp(self._folder) == self._followed:
-            return
         async with self._following:
-            followed = stamp(self._folder)
+            followed = await self._tables.stamp(sure=True)
             if followed == self._followed:
                 return
-            name, present = live_table(self._folder), await self._table.schema()
+            name, present = await self._tables.live(), await self._table.schema()
             table = await self._connection.open_table(name)
             _check_embedder(await table.schema(), present)
-            self._flusher = await asyncio.to_thread(Flusher, self._folder / f"{name}.lance")
+            self._flusher = await _flusher(self._tables, name)
             self._opened, self._followed = table, followed
             logger.bind(table=name).info("index followed")
 
@@ -170,17 +171,12 @@ class LanceIndex:
     async def _turn(self) -> AsyncIterator[None]:
         """Hold the right to write, to the live table."""
         async with self._writing:
-            if self._folder is None or self._followed == UNMOVING:
+            if self._followed == UNMOVING:
                 yield
                 return
-            held = turn(self._folder, alone=False)
-            await asyncio.to_thread(held.__enter__)
-            try:
-                with _translated("opened"):
-                    await self._follow()
+            async with self._tables.turn():
+                await self._looked(sure=True)
                 yield
-            finally:
-                held.__exit__(None, None, None)
 
     # ------------------------------------------------------------------------------------------------------- searching
 
@@ -276,8 +272,7 @@ class LanceIndex:
         index that was kept to go back to, as it may hold what was removed."""
         async with self._turn():
             with _translated("pruned"):
-                if self._folder is not None:
-                    await asyncio.to_thread(drop_others, self._folder)
+                await drop_others(self._tables)
                 await drop_versions(self._table, older_than, orphans=self._flusher is not None)
                 await self._flush()
                 numbers = [int(version["version"]) for version in await self._table.list_versions()]
@@ -309,6 +304,13 @@ class LanceIndex:
     async def _flush(self) -> None:
         if self._flusher is not None:
             await asyncio.to_thread(self._flusher.flush)
+
+
+async def _flusher(tables: Tables, name: str) -> Flusher | None:
+    """Return what brings a table to the disk; an object store needs none."""
+    if isinstance(tables, FolderTables):
+        return await asyncio.to_thread(Flusher, tables.folder / f"{name}.lance")
+    return None
 
 
 def _ranked(passages: list[Passage]) -> list[Passage]:

@@ -25,7 +25,7 @@ from backend.errors import DatabaseUnavailable, Unavailable
 
 FOOTNOTE, LIVING = 0x466F6F74, 0x466F6F75
 """First halves of our locks' keys: of what is named below, and of backends' marks."""
-RECORDS, WRITING, COLLECTIONS, LEADING, INDEX = 1, 2, 3, 4, 5
+RECORDS, WRITING, COLLECTIONS, LEADING, INDEX, BUILDING = 1, 2, 3, 4, 5, 6
 
 BEAT = 2.0
 """Seconds between signs of life."""
@@ -85,6 +85,32 @@ class SharedLock:
                 raise DatabaseUnavailable("Another backend is writing for very long; try again later.") from None
             undone.pop_all()
         return connection
+
+
+@asynccontextmanager
+async def writing_beside(url: str) -> AsyncIterator[SharedLock]:
+    """Yield the lock under which backends write to the index, for who is none of them."""
+    engine = _engine(url, WORKING, isolation="AUTOCOMMIT")
+    try:
+        yield SharedLock(engine, WRITING)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def tried(url: str, key: int) -> AsyncIterator[bool]:
+    """Hold one of our locks for as long as the block lasts, however long, if nobody has it; yield whether."""
+    engine = _engine(url, "", isolation="AUTOCOMMIT")
+    try:
+        with translated():
+            session = await engine.connect()
+        async with contextlib.AsyncExitStack() as undone:
+            undone.push_async_callback(_drop, session)
+            with translated():
+                got = await _got(session, _TRY, FOOTNOTE, key)
+            yield got
+    finally:
+        await engine.dispose()
 
 
 @dataclass

@@ -20,8 +20,8 @@ PREFIX = "footnote:"
 TIMEOUT = 0.25
 """Seconds for connecting and for each reply: a cache that is slower than the work it saves is none."""
 CONNECTIONS = 32
-ANSWERS = "answer:"
-"""How the keys of answers begin (`backend.query.caching.keys`)."""
+ANSWERS, VECTORS = "answer:", "vectors:"
+"""How the keys of what is kept of questions begin (`backend.query.caching.keys`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,12 @@ class RedisCache:
             keys = [PREFIX + (key.decode() if isinstance(key, bytes) else key) for key in found]
             return int(await self.client.delete(*keys, *names)) if keys else 0
 
-    async def forget_answers(self, team: str) -> int:  # noqa: ARG002
-        """Drop the answers of all teams: an entry's key does not say whose it is, and this is rarely wanted."""
+    async def forget_answers(self, team: str) -> int:
+        """Drop the answers of all teams: an entry's key does not say whose it is, and this is rarely wanted. What is of
+        no team are the vectors of questions."""
         gone = 0
         with translated():
-            async for key in self.client.scan_iter(match=f"{PREFIX}{ANSWERS}*", count=500):
+            async for key in self.client.scan_iter(match=f"{PREFIX}{ANSWERS if team else VECTORS}*", count=500):
                 gone += int(await self.client.delete(key))
         return gone
 

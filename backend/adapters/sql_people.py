@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Delete, RowMapping, Select, Table, Update, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from backend.adapters.sql_common import translated
+from backend.adapters.sql_common import translated, upsert
 from backend.adapters.sql_runs import SqlRuns
-from backend.adapters.sql_tables import collections, documents, feedback, notices, runs, spendings
+from backend.adapters.sql_tables import collections, documents, feedback, forgotten, notices, runs, spendings
 from backend.codec import Json
-from backend.people import Belongings, Gone
+from backend.people import Belongings, Forgotten, Gone
 from backend.redact import without_words
 
 NOBODY = "user:nobody"
@@ -21,9 +22,10 @@ NOBODY = "user:nobody"
 
 @dataclass(frozen=True, slots=True)
 class SqlPeople:
-    """people.Belonging."""
+    """people.Belonging and people.Forgetful."""
 
     engine: AsyncEngine
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def of(self, team: str, user: str) -> Belongings:
         named = _theirs(runs, team, user)
@@ -56,10 +58,27 @@ class SqlPeople:
         gone: dict[str, int] = {}
         with translated():
             async with self.engine.begin() as connection:
+                await upsert(connection, forgotten, {"team": team, "user": user, "at": self.now()})
                 for name, statement in statements.items():
                     gone[name] = (await connection.execute(statement)).rowcount
         brought = gone["documents"] + gone["collections"]
         return Gone(gone["runs"], gone["feedback"], gone["notices"], gone["spendings"], brought, mentions)
+
+    async def forgotten(self) -> tuple[Forgotten, ...]:
+        with translated():
+            async with self.engine.connect() as connection:
+                return tuple(Forgotten(**row) for row in (await connection.execute(select(forgotten))).mappings())
+
+    async def erase_late(self, whom: Forgotten) -> int:
+        late = delete(runs).where(_theirs(runs, whom.team, whom.user), runs.c.created_at <= whom.at)
+        with translated():
+            async with self.engine.begin() as connection:
+                return (await connection.execute(late)).rowcount
+
+    async def let_go(self, before: datetime) -> None:
+        with translated():
+            async with self.engine.begin() as connection:
+                await connection.execute(delete(forgotten).where(forgotten.c.at < before))
 
     async def _withhold(self, team: str, asked: frozenset[str]) -> int:
         """Take these questions out of the history of others' runs; return how many had them."""

@@ -274,3 +274,12 @@ audit = Table(
     Column("request_id", String(128), nullable=False),
     Index("ix_audit_at", "at"),
 )
+
+forgotten = Table(
+    "forgotten",
+    tables,
+    Column("team", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+"""Who was forgotten lately, for the other backends to forget them as well."""

@@ -1,30 +1,35 @@
-"""Making a backup of a data folder that is in use: blobs, then one instant of database and index, then their files.
+"""Making a backup of what is in use: blobs, then one instant of database and index, then their files.
 
 Files of the index never change once written, but they go when nothing needs them any more. Where one goes before it
-is copied, a later instant is taken; what was copied by then stays copied.
+is copied, a later instant is taken; what was copied by then stays copied. Index and blobs may be in a folder or in an
+object store, each on its own.
 """
 
 from __future__ import annotations
 
-import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 
+from backend.adapters.lance_tables import POINTER
+from backend.backup.files import Files, FolderFiles, Seen
 from backend.backup.manifest import BLOCK, File, Manifest, id_of
 from backend.backup.moment import Moment, copied, moment
 from backend.backup.store import Store
 from backend.errors import BackupFailed
-from backend.files import UNFINISHED
 
 INSTANTS = 10
 OTHER_DATABASES = ("bot.sqlite",)
 """What the bot remembers. Its instant is its own: nothing in it depends on the backend's."""
 KEYS = ("api-key",)
+BLOB = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,9 @@ class Source:
     """Where the state of a backend is. `database` is a URL, `prompts` the folder of the prompts in use."""
 
     data: Path
-    index: Path
+    index: Files
     database: str
-    blobs: Path
+    blobs: Files
     prompts: Path
 
 
@@ -52,30 +57,45 @@ class Copying:
     copied: int = 0
     done: dict[str, File] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    _counting: Lock = field(default_factory=Lock, init=False)
 
-    def file(self, source: Path, path: str) -> File:
+    def all(self, files: Files, wanted: Iterable[tuple[Seen, str]]) -> list[File]:
+        """Copy files, each to its path; FileNotFoundError if one is not there."""
+        if files.together == 1:
+            return [self.one(files, seen, path) for seen, path in wanted]
+        with ThreadPoolExecutor(files.together) as threads:
+            return list(threads.map(lambda one: self.one(files, *one), wanted))
+
+    def one(self, files: Files, seen: Seen, path: str) -> File:
         """Copy one file; FileNotFoundError if it is not there."""
-        seen = source.stat()
         for known in (self.done.get(path), None if self.anew else self.known.get(path)):
-            if known and (known.size, known.modified) == (seen.st_size, seen.st_mtime_ns) and self._has(known):
+            if known and (known.size, known.modified) == (seen.size, seen.modified) and self._has(known):
                 self.done[path] = known
                 return known
-        with source.open("rb") as content:
-            blocks = tuple(self._put(block) for block in iter(lambda: content.read(BLOCK), b""))
-            size = content.tell()
-        self.done[path] = File(path, size, seen.st_mtime_ns, blocks)
+        size, blocks = 0, list[str]()
+        for block in files.blocks(seen):
+            blocks.append(self._put(block))
+            size += len(block)
+        self.done[path] = File(path, size, seen.modified, tuple(blocks))
         return self.done[path]
 
+    def file(self, source: Path, path: str) -> File:
+        """Copy one file of this machine; FileNotFoundError if it is not there."""
+        files = FolderFiles(source.parent)
+        return self.one(files, files.look(source.name), path)
+
     def content(self, content: bytes, path: str) -> File:
-        """Keep bytes that are at hand, fewer than a block, as a file."""
-        return File(path, len(content), 0, (self._put(content),))
+        """Keep bytes that are at hand as a file."""
+        blocks = tuple(self._put(content[start : start + BLOCK]) for start in range(0, len(content), BLOCK))
+        return File(path, len(content), 0, blocks)
 
     def _has(self, file: File) -> bool:
         return all(self.store.has(block, size) for block, size in zip(file.blocks, file.sizes(), strict=True))
 
     def _put(self, content: bytes) -> str:
         block, written = self.store.put(content, anew=self.anew)
-        self.copied += len(content) * written
+        with self._counting:
+            self.copied += len(content) * written
         return block
 
 
@@ -102,14 +122,16 @@ def _taken(source: Source, copying: Copying, staging: Path, now: datetime) -> Ma
     raise BackupFailed("Files of the index go faster than they can be copied; try again later.")
 
 
-def _stored(blobs: Path, copying: Copying) -> None:
+def _stored(blobs: Files, copying: Copying) -> None:
     """Copy the documents that were handed in: those that are removed before the instant are not listed."""
-    for path in sorted(blobs.glob("??/*")):
-        if not path.name.startswith(UNFINISHED):
-            try:
-                copying.file(path, _blob(path.name))
-            except FileNotFoundError:
-                continue
+
+    def copied_if_there(seen: Seen) -> None:
+        with suppress(FileNotFoundError):
+            copying.one(blobs, seen, f"blobs/{seen.path}")
+
+    found = [seen for seen in blobs.list() if BLOB.fullmatch(seen.path)]
+    with ThreadPoolExecutor(blobs.together) as threads:
+        list(threads.map(copied_if_there, found))
 
 
 def _written(source: Source, instant: Moment, copying: Copying, staging: Path, now: datetime) -> Manifest:
@@ -123,40 +145,35 @@ def _written(source: Source, instant: Moment, copying: Copying, staging: Path, n
         made_at=now,
         full=copying.anew,
         database=database.name,
-        table=instant.table,
-        index_version=instant.version,
+        table=instant.newest.table,
+        index_version=instant.newest.number,
         copied=copying.copied,
         files=tuple(sorted(files, key=lambda file: file.path)),
         lost=tuple(sorted(lost)),
     )
 
 
-def _index_files(index: Path, instant: Moment, copying: Copying) -> list[File]:
+def _index_files(index: Files, instant: Moment, copying: Copying) -> list[File]:
     """Copy one version: its list, which was read at the instant, and every file that it may name."""
-    if instant.manifest is None:
+    newest = instant.newest
+    if newest.manifest is None:
         return []
-    table = index / f"{instant.table}.lance"
     try:
-        files = [copying.file(path, f"index/{path.relative_to(index)}") for path in _listed(table)]
+        files = copying.all(index, ((seen, f"index/{seen.path}") for seen in instant.files))
     except FileNotFoundError:
         raise _Moved from None
-    files.append(copying.content(instant.listing, f"index/{instant.manifest.relative_to(index)}"))
-    return [*files, copying.content(instant.table.encode(), "index/live")]
+    files.append(copying.content(instant.listing, f"index/{newest.manifest.path}"))
+    return [*files, copying.content(newest.table.encode(), f"index/{POINTER}")]
 
 
-def _listed(table: Path) -> list[Path]:
-    """Return every finished file but the lists of versions, without a look at any: one that goes is to be missed."""
-    found = ((Path(parent), name) for parent, _, names in os.walk(table) for name in names)
-    return sorted(parent / name for parent, name in found if parent.name != "_versions" and "#" not in name)
-
-
-def _blob_files(folder: Path, named: Iterable[str], copying: Copying) -> tuple[list[File], list[str]]:
+def _blob_files(blobs: Files, named: Iterable[str], copying: Copying) -> tuple[list[File], list[str]]:
     """Return the stored documents that the records of the instant name, and which of them were gone before it."""
     files: list[File] = []
     gone: list[str] = []
     for key in sorted(named):
+        path = f"{key[:2]}/{key}"
         try:
-            files.append(copying.done.get(_blob(key)) or copying.file(folder / key[:2] / key, _blob(key)))
+            files.append(copying.done.get(f"blobs/{path}") or copying.one(blobs, blobs.look(path), f"blobs/{path}"))
         except FileNotFoundError:
             gone.append(key)
     if not copying.missing.issuperset(gone):
@@ -167,18 +184,11 @@ def _blob_files(folder: Path, named: Iterable[str], copying: Copying) -> tuple[l
 
 def _beside(source: Source, copying: Copying, staging: Path) -> list[File]:
     """Copy the prompts, the key and what the bot remembers."""
-    files = [
-        copying.file(path, f"prompts/{path.relative_to(source.prompts)}")
-        for path in sorted(source.prompts.rglob("*"))
-        if path.is_file()
-    ]
+    prompts = FolderFiles(source.prompts)
+    files = copying.all(prompts, ((seen, f"prompts/{seen.path}") for seen in prompts.list()))
     files += [copying.file(source.data / name, name) for name in KEYS if (source.data / name).exists()]
     for name in OTHER_DATABASES:
         if (source.data / name).exists():
             with closing(sqlite3.connect(source.data / name)) as connection:
                 files.append(copying.file(copied(connection, staging / name), name))
     return files
-
-
-def _blob(key: str) -> str:
-    return f"blobs/{key[:2]}/{key}"

@@ -2,6 +2,11 @@
 
 A reader of the database sees one state from its first read on. Where the index's newest version is the same before and
 after that read, the two are of one instant. That is what a kill -9 leaves, and the backend takes up from there.
+
+The version's files are listed afterwards: in an object store that takes too long to be done within an instant. One of
+them may have gone by then, as the version is one among others as soon as something is written. So the files are listed
+before as well: where one is missing the second time, it is done again. What came and went between the two cannot have
+been one: what is younger than some minutes is never deleted (`lance_maintenance.VERSIONS_KEPT`).
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ import os
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +24,13 @@ from typing import Protocol
 
 from sqlalchemy.engine import URL, make_url
 
-from backend.adapters.lance_tables import live_table, newest_manifest
+from backend.adapters.lance_tables import POINTER, TABLE, version_in
+from backend.backup.files import Files, Seen, content_of
 from backend.errors import BackupFailed
 
 TRIES = 200
+MANIFESTS = "_versions"
+"""Lance's folder of them in a table."""
 PAUSE = 0.02
 """Seconds between tries: the index is written to a few times a second at most."""
 QUEUE_SCHEMA = "dbos"
@@ -71,29 +79,42 @@ class PinnedPostgres:
 
 
 @dataclass(frozen=True)
+class Version:
+    """The newest version of the live table, and its manifest: the list of what belongs to it, None where there is no
+    index yet."""
+
+    table: str
+    number: int
+    manifest: Seen | None
+
+
+@dataclass(frozen=True)
 class Moment:
-    """What belongs together: a state of the database, and a version of the live table with the bytes of its manifest
-    (None where there is no index yet)."""
+    """What belongs together: a state of the database, and a version of the live table with the bytes of its manifest.
+    `files` are all of the table's that there were at the instant: those that the manifest names are among them."""
 
     database: Pinned
-    table: str
-    version: int
-    manifest: Path | None
+    newest: Version
     listing: bytes
+    files: tuple[Seen, ...]
 
 
 @contextmanager
-def moment(database: str, index: Path) -> Iterator[Moment]:
+def moment(database: str, index: Files) -> Iterator[Moment]:
     """Hold an instant for as long as the block lasts. BackupFailed where the index changes without a pause."""
+    earlier = index.list()
     for _ in range(TRIES):
         with ExitStack() as stack:
-            before = _newest(index)
+            before = newest(index)
             pinned = stack.enter_context(_pinned(database))
-            listing = _read(before[2])
-            if listing is not None and _newest(index) == before:
-                table, version, manifest = before
-                yield Moment(pinned, table, version, manifest, listing)
-                return
+            listing = _read(index, before)
+            if listing is not None and newest(index) == before:
+                later = index.list()
+                files = _files_of(before, later)
+                if files.issuperset(_files_of(before, earlier)):
+                    yield Moment(pinned, before, listing, tuple(sorted(files, key=lambda one: one.path)))
+                    return
+                earlier = later
         time.sleep(PAUSE)
     raise BackupFailed("The index is written to without a pause; try again later.")
 
@@ -162,23 +183,32 @@ def _pinned_postgres(url: URL) -> Iterator[Pinned]:
         raise BackupFailed(f"The database cannot be read ({type(error).__name__}).") from error
 
 
-def _newest(index: Path) -> tuple[str, int, Path | None]:
-    table = live_table(index)
+def newest(index: Files) -> Version:
+    """Return what the index's pointer and the names of the live table's manifests say."""
     try:
-        version, manifest = newest_manifest(index / f"{table}.lance")
+        table = content_of(index, POINTER).decode().strip() or TABLE
     except FileNotFoundError:
-        return table, 0, None
-    return table, version, manifest
+        table = TABLE
+    named = ((version_in(seen.path), seen) for seen in index.list(f"{table}.lance/{MANIFESTS}"))
+    versions = {number: seen for number, seen in named if number is not None}
+    number = max(versions, default=0)
+    return Version(table, number, versions.get(number))
 
 
-def _read(path: Path | None) -> bytes | None:
+def _read(index: Files, version: Version) -> bytes | None:
     """Return a manifest's bytes, none of an index that there is not; None where it has gone meanwhile."""
-    if path is None:
+    if version.manifest is None:
         return b""
     try:
-        return path.read_bytes()
+        return b"".join(index.blocks(version.manifest))
     except FileNotFoundError:
         return None
+
+
+def _files_of(version: Version, listed: Iterable[Seen]) -> frozenset[Seen]:
+    """Return the table's files but its manifests."""
+    table = f"{version.table}.lance/"
+    return frozenset(seen for seen in listed if seen.path.startswith(table) and f"/{MANIFESTS}/" not in seen.path)
 
 
 def _keys(rows: list[tuple[object]]) -> frozenset[str]:

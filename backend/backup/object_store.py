@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import NotFoundError
 from obstore.store import ObjectStore
 
-from backend.adapters.object_blobs import ObjectBlobs
+from backend.backup.files import ObjectFiles, obliging
 from backend.backup.manifest import Manifest, pack, unpack
-from backend.errors import BackupFailed, Unavailable
+from backend.errors import BackupFailed
 
 _GONE = (NotFoundError, FileNotFoundError)
 
@@ -28,13 +28,10 @@ class ObjectBackups:
     @classmethod
     def open(cls, uri: str, options: Mapping[str, str]) -> ObjectBackups:
         """Open `s3://bucket/prefix`, with options as for the index. BackupFailed if that cannot be meant."""
-        try:
-            return cls(ObjectBlobs.open(uri, options).store)
-        except Unavailable:
-            raise BackupFailed("FOOTNOTE_BACKUPS or FOOTNOTE_STORAGE_OPTIONS cannot be used.") from None
+        return cls(ObjectFiles.open(uri, options).store)
 
     def has(self, block: str, size: int) -> bool:
-        with _translated():
+        with obliging():
             try:
                 return bool(obstore.head(self.store, _object(block))["size"] == size)
             except _GONE:
@@ -44,12 +41,12 @@ class ObjectBackups:
         block = hashlib.sha256(content).hexdigest()
         if not anew and self.has(block, len(content)):
             return block, False
-        with _translated():
+        with obliging():
             obstore.put(self.store, _object(block), content)
         return block, True
 
     def get(self, block: str) -> bytes:
-        with _translated():
+        with obliging():
             try:
                 content = bytes(obstore.get(self.store, _object(block)).bytes())
             except _GONE:
@@ -59,20 +56,20 @@ class ObjectBackups:
         return content
 
     def manifests(self) -> list[Manifest]:
-        with _translated():
+        with obliging():
             paths = sorted(one["path"] for page in obstore.list(self.store, "backups") for one in page)
             return [unpack(_name(path), bytes(obstore.get(self.store, path).bytes())) for path in paths]
 
     def finish(self, manifest: Manifest) -> None:
-        with _translated():
+        with obliging():
             obstore.put(self.store, f"backups/{manifest.backup_id}.json", pack(manifest))
 
     def forget(self, backup_id: str) -> None:
-        with _translated():
+        with obliging():
             obstore.delete(self.store, f"backups/{backup_id}.json")
 
     def sweep(self, kept: set[str]) -> int:
-        with _translated():
+        with obliging():
             paths = [one["path"] for page in obstore.list(self.store, "objects") for one in page]
             gone = [path for path in paths if _name(path) not in kept]
             if gone:
@@ -93,11 +90,3 @@ def _object(block: str) -> str:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2].removesuffix(".json")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except BaseError as error:
-        raise BackupFailed(f"The object store does not oblige ({type(error).__name__}).") from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from backend.backup import create, restore
+from backend.backup.files import Files, FolderFiles, ObjectFiles
 from backend.backup.manifest import Manifest, blocks_of, chosen, superseded
 from backend.backup.store import FolderStore, Store
 from backend.errors import BackupFailed
@@ -17,12 +18,13 @@ from backend.settings import Settings
 
 def backup(settings: Settings, wanted: argparse.Namespace, *, now: datetime) -> int:
     """Do what is wanted. Return 1 if a backup is damaged; BackupFailed if it cannot be done."""
-    store = _opened(settings, wanted.store or settings.backups)
+    place = wanted.store or settings.backups
+    store = _opened(settings, place)
     actions: dict[str, Callable[[], int]] = {
-        "create": lambda: _create(settings, store, wanted.full, now),
+        "create": lambda: _create(settings, store, place, wanted.full, now),
         "list": lambda: _list(store),
         "verify": lambda: _verify(store, wanted.id),
-        "restore": lambda: _restore(store, wanted),
+        "restore": lambda: _restore(settings, store, wanted),
         "prune": lambda: _prune(store, wanted.keep),
     }
     return actions[wanted.action]()
@@ -37,18 +39,31 @@ def _opened(settings: Settings, place: str) -> Store:
 
 
 def source_of(settings: Settings) -> create.Source:
-    """Return what is to be backed up. BackupFailed where the index is not in a folder."""
+    """Return what is to be backed up. BackupFailed where an object store cannot be used."""
     from backend import app  # two seconds of importing that the other actions do not need
 
     places = app.Places.of(settings)
-    if "://" in places.index or places.blobs_uri:
-        raise BackupFailed("Index and files are in an object store: back them up by its means (docs/operations.md).")
-    return create.Source(places.data, Path(places.index), places.database, places.blobs, app.PROMPTS)
+    index = files_at(places.index, places.storage)
+    blobs = files_at(places.blobs_uri or str(places.blobs), places.storage)
+    return create.Source(places.data, index, places.database, blobs, app.PROMPTS)
 
 
-def _create(settings: Settings, store: Store, full: bool, now: datetime) -> int:
+def files_at(place: str, storage: Mapping[str, str]) -> Files:
+    """Return the files in a folder, or under an object store's URI."""
+    return ObjectFiles.open(place, storage) if "://" in place else FolderFiles(Path(place))
+
+
+def inside(place: str, other: str) -> bool:
+    """Whether a folder or URI is the other one, or within it."""
+    if "://" in place or "://" in other:
+        return f"{place.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
+    return Path(place).expanduser().resolve().is_relative_to(Path(other).expanduser().resolve())
+
+
+def _create(settings: Settings, store: Store, place: str, full: bool, now: datetime) -> int:
     source = source_of(settings)
-    if isinstance(store, FolderStore) and store.root.is_relative_to(source.index):
+    index = settings.index_uri or str(source.data / "index")
+    if inside(place, index):
         raise BackupFailed("The backups cannot be inside the index.")
     made = create.create(source, store, full=full, now=now)
     _say(f"{_line(made)}; {_megabytes(made.copied)} of it new")
@@ -77,11 +92,14 @@ def _verify(store: Store, backup_id: str | None) -> int:
     return int(worst)
 
 
-def _restore(store: Store, wanted: argparse.Namespace) -> int:
+def _restore(settings: Settings, store: Store, wanted: argparse.Namespace) -> int:
     manifest = chosen(store.manifests(), wanted.id, wanted.at)
     folder = Path(wanted.into).expanduser().resolve()
-    restore.restore(manifest, store, folder, wanted.database)
-    _say(f"restored {manifest.backup_id} into {folder}")
+    named = {"index/": wanted.index, "blobs/": wanted.blobs}
+    elsewhere = {start: ObjectFiles.open(uri, settings.storage_options) for start, uri in named.items() if uri}
+    restore.restore(manifest, store, folder, wanted.database, elsewhere)
+    beside = "".join(f", {uri}" for uri in named.values() if uri)
+    _say(f"restored {manifest.backup_id} into {folder}{beside}")
     return 0
 
 

@@ -21,6 +21,8 @@ def parsers(command: argparse.ArgumentParser) -> None:
     )
     restoring.add_argument("--into", required=True, metavar="FOLDER", help="a new or empty folder")
     restoring.add_argument("--database", metavar="URL", help="an empty PostgreSQL database, where the backup has one")
+    for name in ("index", "blobs"):
+        restoring.add_argument(f"--{name}", type=_uri, metavar="s3://…", help="an empty place for it there instead")
     pruning = actions.add_parser("prune", help="delete old backups")
     pruning.add_argument("--keep", type=_count, required=True, metavar="N", help="how many of the newest stay")
     for action in (creating, listing, verifying, restoring, pruning):
@@ -30,6 +32,12 @@ def parsers(command: argparse.ArgumentParser) -> None:
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _uri(text: str) -> str:
+    if "://" not in text:
+        raise argparse.ArgumentTypeError("must be a URI such as s3://bucket/index; without it, it is in the folder")
+    return text
 
 
 def _count(text: str) -> int:

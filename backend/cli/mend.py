@@ -14,7 +14,7 @@ from backend import app
 from backend.adapters.blobs import KEY
 from backend.adapters.dbos_ended import ended_work
 from backend.adapters.lance_holdings import holdings
-from backend.adapters.lance_tables import live_table, tables_in
+from backend.adapters.lance_places import others_in, tables_at
 from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.domain import Document
@@ -61,7 +61,7 @@ async def look(places: app.Places, database: Database) -> Seen:
         lost=() if places.blobs_uri else tuple(lost(documents, blobs)),
         strays=tuple(strays(documents, blobs)),
         unfinished=tuple(unfinished),
-        tables=() if "://" in places.index else tuple(await asyncio.to_thread(_other_tables, Path(places.index))),
+        tables=tuple(await others_in(tables_at(places.index, places.storage, asyncio.Lock()))),
     )
 
 
@@ -134,7 +134,3 @@ def _stored(folder: Path) -> tuple[set[str], list[Path]]:
     paths = list(folder.glob("??/*"))
     keys = {path.name for path in paths if KEY.match(path.name)}
     return keys, sorted(path for path in paths if path.name.startswith(UNFINISHED))
-
-
-def _other_tables(index: Path) -> list[str]:
-    return [name for name in tables_in(index) if name != live_table(index)]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from rich.console import Console
 
 from backend import app
+from backend.adapters.lance_places import Tables, drop_others, next_table, number_of, tables_at
 from backend.adapters.lance_reader import LanceReader
-from backend.adapters.lance_tables import building, drop_others, live_table, next_table, point_to, tables_in, turn
 from backend.adapters.lancedb import LanceIndex
 from backend.adapters.migrate import migrate
+from backend.adapters.postgres_replicas import INDEX, tried, writing_beside
 from backend.adapters.replicas import OneBackend
 from backend.adapters.sql import Database
 from backend.cli.ingest import Summary, bar, told
@@ -28,6 +28,7 @@ from backend.ingest.rebuild import Rebuild, chunks_by, recorded
 from backend.lock import FolderLock, Locked
 from backend.ports import Embedder
 from backend.prompts import load_prompts
+from backend.replicas import building_right
 from backend.settings import Settings
 from backend.telemetry import Telemetry
 from backend.writing import opened_models
@@ -43,24 +44,25 @@ async def reindex(settings: Settings, wanted: argparse.Namespace) -> int:
     """Do what is wanted. Return 1 if a document failed, or the change has to wait until the backend is stopped."""
     if wanted.anew:
         return await _anew(settings)
-    folder = _folder(app.Places.of(settings))
-    if wanted.drop_old:
-        dropped = await asyncio.to_thread(drop_others, folder)
-        _say(f"dropped: {', '.join(dropped) or 'nothing'}; live: {live_table(folder)}")
-        return 0
-    with building(folder) as alone:
-        if not alone:
-            raise Unavailable("Another reindex is at work on this index.")
-        async with _opened(settings, back=wanted.rollback, from_source=wanted.from_source) as work:
-            return await work.run()
+    places = app.Places.of(settings)
+    async with _tables(places) as tables:
+        if wanted.drop_old:
+            dropped = await drop_others(tables)
+            _say(f"dropped: {', '.join(dropped) or 'nothing'}; live: {await tables.live()}")
+            return 0
+        async with tables.building() as alone:
+            if not alone:
+                raise Unavailable("Another reindex is at work on this index.")
+            async with _opened(settings, tables, back=wanted.rollback, from_source=wanted.from_source) as work:
+                return await work.run()
 
 
 @dataclass(frozen=True)
 class Work:
     """One reindex. `target` is the table that becomes the live one, read as `rebuild.built` and written as `index`."""
 
-    folder: Path
-    lock: Path
+    places: app.Places
+    tables: Tables
     database: Database
     live: LanceReader
     index: LanceIndex
@@ -72,16 +74,15 @@ class Work:
         deleted = await self._caught_up()
         await self.index.optimise()
         try:
-            with self._owned():
-                async with _nobody_writes(self.folder):
-                    last = await self.rebuild.catch_up()
-                    if deleted or last.delete:  # so that no bytes of removed documents come along
-                        await self.index.erase()
-                        await self.index.prune(timedelta(0))
-                    point_to(self.folder, self.target)
+            async with self._owned(), self.tables.alone():
+                last = await self.rebuild.catch_up()
+                if deleted or last.delete:  # so that no bytes of removed documents come along
+                    await self.index.erase()
+                    await self.index.prune(timedelta(0))
+                await self.tables.point_to(self.target)
         except Locked:
-            _say("The index is built. The running backend has another embedder: stop it, run this again (it does only"
-                 " what is left), and start it with the new settings.")  # fmt: skip
+            _say("The index is built. The running backend cannot go over to it by itself: stop it, run this again (it"
+                 " does only what is left), and start it with the new settings.")  # fmt: skip
             return 1
         await self._record()
         _say(f"live: {self.target}; {len(await self.rebuild.built.editions())} documents")
@@ -97,13 +98,21 @@ class Work:
                 break
         return deleted
 
-    @contextmanager
-    def _owned(self) -> Iterator[None]:
-        """A running backend goes over to a table of its own embedder; one of another it must not find."""
-        if (self.live.embedder, self.live.dimensions) == (self.rebuild.embedder.name, self.rebuild.embedder.dimensions):
+    @asynccontextmanager
+    async def _owned(self) -> AsyncIterator[None]:
+        """A running backend goes over to a table of its own embedder; one of another it must not find. Locked where one
+        runs that cannot go over."""
+        new, apart = self.rebuild.embedder, _apart(self.places)
+        same = (self.live.embedder, self.live.dimensions) == (new.name, new.dimensions)
+        if same and (apart or "://" not in self.places.index):
             yield
+        elif apart:
+            async with tried(self.places.database, INDEX) as alone:
+                if not alone:
+                    raise Locked(self.places.lock, "")
+                yield
         else:
-            with FolderLock(self.lock):
+            with FolderLock(self.places.lock):
                 yield
 
     async def _record(self) -> None:
@@ -120,31 +129,39 @@ class Work:
 
 
 @asynccontextmanager
-async def _nobody_writes(folder: Path) -> AsyncIterator[None]:
-    """Hold the pointer alone. A commit under way is waited for in another thread, so that the loop goes on."""
-    held = turn(folder, alone=True)
-    await asyncio.to_thread(held.__enter__)
-    try:
-        yield
-    finally:
-        held.__exit__(None, None, None)
+async def _tables(places: app.Places) -> AsyncIterator[Tables]:
+    """Open the tables of the index, with the rights that its backends have. BadInput where there is no index."""
+    async with AsyncExitStack() as stack:
+        beside = _apart(places)
+        writing = await stack.enter_async_context(writing_beside(places.database)) if beside else asyncio.Lock()
+        tables = tables_at(places.index, places.storage, writing, building_right(places.database, places.data))
+        if await tables.live() not in await tables.names():
+            raise BadInput("There is no index yet: it is made at the first start.")
+        yield tables
+
+
+def _apart(places: app.Places) -> bool:
+    """Whether backends on other machines may use this index: they agree through PostgreSQL."""
+    return "://" in places.index and not places.database.startswith("sqlite")
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, *, back: bool, from_source: bool) -> AsyncIterator[Work]:
-    places = app.Places.of(settings)
-    folder, live_name = _folder(places), live_table(_folder(places))
+async def _opened(settings: Settings, tables: Tables, *, back: bool, from_source: bool) -> AsyncIterator[Work]:
+    places, live_name = app.Places.of(settings), await tables.live()
     with suppress(Locked), FolderLock(places.lock):
         await asyncio.to_thread(migrate, places.database)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(app.opened_database(places))
         embedder = await stack.enter_async_context(app.opened_embedder(settings, places))
-        live = await LanceReader.open(str(folder), live_name)
+        live = await LanceReader.open(places.index, live_name, places.storage)
         stack.callback(live.close)
-        target = await _earlier(folder, live_name, embedder) if back else await _later(folder, live_name, embedder)
-        index = await LanceIndex.open(str(folder), embedder.name, embedder.dimensions, table_name=target)
+        beside = await (_earlier if back else _later)(places, tables, embedder)
+        target = beside or await next_table(tables)
+        index = await LanceIndex.open(
+            places.index, embedder.name, embedder.dimensions, storage=places.storage, table_name=target
+        )
         stack.push_async_callback(index.close)
-        built = await LanceReader.open(str(folder), target)
+        built = await LanceReader.open(places.index, target, places.storage)
         stack.callback(built.close)
         telemetry = Telemetry()
         models = await stack.enter_async_context(opened_models(settings, telemetry))
@@ -160,43 +177,32 @@ async def _opened(settings: Settings, *, back: bool, from_source: bool) -> Async
             chunks_by(ingest) if anew else None,
             lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
-        yield Work(folder, places.lock, database, live, index, target, rebuild, back)
+        yield Work(places, tables, database, live, index, target, rebuild, back)
 
 
-async def _later(folder: Path, live: str, embedder: Embedder) -> str:
-    """Return the table that an interrupted reindex began, else a new name."""
-    for name in reversed(tables_in(folder)):
-        if _number(name) > _number(live) and await _made_by(folder, name, embedder, extraction=VERSION):
+async def _later(places: app.Places, tables: Tables, embedder: Embedder) -> str | None:
+    """Return the table that an interrupted reindex began, None where there is none."""
+    live = await tables.live()
+    for name in reversed(await tables.names()):
+        if number_of(name) > number_of(live) and await _made_by(places, name, embedder, extraction=VERSION):
             return name
-    return next_table(folder)
+    return None
 
 
-async def _earlier(folder: Path, live: str, embedder: Embedder) -> str:
+async def _earlier(places: app.Places, tables: Tables, embedder: Embedder) -> str | None:
     """Return the table to go back to. BadInput where none is kept that this embedder made."""
-    for name in reversed(tables_in(folder)):
-        if name != live and await _made_by(folder, name, embedder):
+    live = await tables.live()
+    for name in reversed(await tables.names()):
+        if name != live and await _made_by(places, name, embedder):
             return name
     raise BadInput(f"No other index made with {embedder.name} is kept: set the earlier embedder, or there is none.")
 
 
-async def _made_by(folder: Path, name: str, embedder: Embedder, extraction: str = "") -> bool:
-    reader = await LanceReader.open(str(folder), name)
+async def _made_by(places: app.Places, name: str, embedder: Embedder, extraction: str = "") -> bool:
+    reader = await LanceReader.open(places.index, name, places.storage)
     reader.close()
     same = (reader.embedder, reader.dimensions) == (embedder.name, embedder.dimensions)
     return same and (not extraction or reader.extraction == extraction)
-
-
-def _number(name: str) -> int:
-    return int(name.partition("-")[2] or 1)
-
-
-def _folder(places: app.Places) -> Path:
-    if "://" in places.index:
-        raise BadInput(f"The index is at {places.index}: stop every backend and run `reindex --anew`.")
-    folder = Path(places.index)
-    if not (folder / f"{live_table(folder)}.lance").is_dir():
-        raise BadInput("There is no index yet: it is made at the first start.")
-    return folder
 
 
 async def _anew(settings: Settings) -> int:

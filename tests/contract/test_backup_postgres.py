@@ -12,6 +12,7 @@ import pytest
 from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
 from backend.backup.create import Source, create
+from backend.backup.files import FolderFiles
 from backend.backup.manifest import Manifest
 from backend.backup.moment import moment
 from backend.backup.restore import problems, restore
@@ -41,7 +42,8 @@ async def names(url: str) -> Mapping[str, str]:
 
 
 def source(folder: Path, url: str) -> Source:
-    return Source(folder / "data", folder / "data/index", url, folder / "data/blobs", folder / "prompts")
+    data = folder / "data"
+    return Source(data, FolderFiles(data / "index"), url, FolderFiles(data / "blobs"), folder / "prompts")
 
 
 def backed_up(folder: Path, url: str) -> tuple[Manifest, FolderStore]:
@@ -60,7 +62,7 @@ async def test_a_postgresql_database_is_restored_as_it_was_at_its_instant(
     postgres.execute("CREATE TABLE dbos.workflow_status (workflow_uuid text)", "backup_from")
     await put(url, DOCUMENT)
 
-    with moment(url, tmp_path / "data/index") as instant:
+    with moment(url, FolderFiles(tmp_path / "data/index")) as instant:
         await put(url, replace(DOCUMENT, document_id="after"))
         assert instant.database.blobs() == {"a" * 64}
         assert instant.database.copy_to(tmp_path).stat().st_size > 0

@@ -84,6 +84,8 @@ async def test_all_answers_of_a_team_go_where_somebody_wants_to_be_forgotten(cac
     await cache.put("vectors:3", Entry(b"three"))
     assert await cache.forget_answers("T1") == 2
     assert [await cache.get(key) is not None for key in ("answer:1", "answer:2", "vectors:3")] == [False, False, True]
+    assert await cache.forget_answers("") == 1
+    assert await cache.get("vectors:3") is None, "what is of no team"
 
 
 async def test_memory_keeps_within_its_bytes_and_drops_the_least_recently_used() -> None:

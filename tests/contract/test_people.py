@@ -6,16 +6,19 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from sqlalchemy import func, select, text
 
 from backend.access import ApiKey, Deed, deed_id
 from backend.adapters.memory import MemoryCache
+from backend.adapters.redis import RedisCache
 from backend.adapters.sql import Database
 from backend.adapters.sql_people import SqlPeople
 from backend.adapters.sql_retention import BATCH, SqlRetention
 from backend.adapters.sql_tables import feedback, runs, tables
+from backend.caches import Caches
 from backend.domain import (
     Audience,
     Document,
@@ -33,7 +36,7 @@ from backend.domain import (
 from backend.errors import NotFound
 from backend.evaluate.history import PastRun
 from backend.evaluate.insights import is_gap
-from backend.people import People
+from backend.people import Forgetting, People
 from backend.ports import Entry, Spent
 from backend.query.caching.tiers import Tiers
 from backend.redact import WITHHELD, folded, has_words, stripped, without_words
@@ -41,6 +44,7 @@ from backend.retention import EVERY, Retention, Terms
 from tests.fakes.access import NoWords
 from tests.fakes.server import CITATION, PASSAGE
 from tests.postgres_server import needs_postgres
+from tests.redis_server import needs_redis, running_redis
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -146,7 +150,7 @@ async def test_nothing_of_a_person_is_left_in_any_table_file_or_cache(database: 
     counted = (gone.runs, gone.feedback, gone.notices, gone.spendings, gone.brought, gone.mentions, gone.documents)
     assert counted == (1, 1, 1, 1, 2, 1, 1)
     assert await rows_with(database, "xylophone") == {}
-    assert await rows_with(database, "U1") == {"runs": 1}, "that of another team"
+    assert await rows_with(database, "U1") == {"runs": 1, "forgotten": 1}, "that of another team, and that it was done"
     assert await rows_with(database, "user:U1") == {}
     assert await memory.get("answer:1") is None
     assert not in_files(tmp_path, b"xylophone")
@@ -186,6 +190,107 @@ async def test_deleting_twice_does_no_harm(database: Database) -> None:
     await people(database).delete("T1", "U1")
     gone = await people(database).delete("T1", "U1")
     assert (gone.runs, gone.documents, gone.brought) == (0, 0, 0)
+
+
+# ------------------------------------------------------------------------------------------ forgetting in every backend
+
+
+@dataclass
+class Replica:
+    """The caches of one backend over the database that it shares, and over Redis where there is one."""
+
+    database: Database
+    shared: tuple[RedisCache, ...]
+    now: datetime = NOW
+
+    def __post_init__(self) -> None:
+        memory = MemoryCache(10_000, 3600)
+        vectors = Tiers((MemoryCache(10_000, 3600), *self.shared))
+        readings = Tiers((MemoryCache(10_000, 3600),))
+        self.caches = Caches(Tiers((memory, *self.shared, self.database.cache)), vectors, None, readings=readings)
+        self.belonging = SqlPeople(self.database.engine, lambda: self.now)
+        self.chore = Forgetting(self.belonging, self.caches, timedelta(days=7), lambda: self.now)
+
+    @property
+    def people(self) -> People:
+        database = self.database
+        return People(self.belonging, database.documents, Removes(database), NoWords(), self.caches, database.flush)
+
+    @property
+    def tiers(self) -> tuple[tuple[Tiers, Entry], ...]:
+        """What is kept of a question, and where."""
+        answer, bare = Entry(folded(CANARY).encode(), "T1"), Entry(folded(CANARY).encode())
+        return (self.caches.answers, answer), (self.caches.vectors, bare), (self.caches.readings, bare)
+
+    async def keep(self, began: float) -> None:
+        for tiers, entry in self.tiers:
+            await tiers.put(KEYS[tiers is self.caches.vectors], entry, began=began)
+
+    async def kept(self) -> list[bool]:
+        """Whether anything is found of it: as an answer, as vectors, as a reading."""
+        return [await tiers.get(KEYS[tiers is self.caches.vectors]) is not None for tiers, _ in self.tiers]
+
+
+KEYS = ("answer:1", "vectors:1")
+
+
+@pytest.fixture(params=["alone", pytest.param("redis", marks=needs_redis)])
+async def shared(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[RedisCache, ...]]:
+    if request.param == "alone":
+        yield ()
+        return
+    async with running_redis(tmp_path) as server:
+        cache = RedisCache.open(server.url, 60)
+        yield (cache,)
+        await cache.close()
+
+
+async def test_what_one_backend_is_told_to_forget_the_others_forget_at_their_next_look(
+    database: Database, shared: tuple[RedisCache, ...]
+) -> None:
+    one, other = Replica(database, shared), Replica(database, shared)
+    await lived_in(database)
+    for replica in (one, other):
+        await replica.chore.look()
+        await replica.keep(monotonic())
+    began = monotonic()  # of a question that is being answered meanwhile
+    await one.people.delete("T1", "U1")
+    assert (await one.kept())[0] is False
+    assert any(await other.kept()), "in its own memory"
+    await other.keep(began)
+    await other.chore.look()
+    assert await other.kept() == [False] * 3
+    await other.keep(began)
+    assert await other.kept() == [False] * 3, "what was asked before is not kept after"
+    assert await rows_with(database, "xylophone") == {}
+    await one.chore.look()
+    assert await one.kept() == [False] * 3
+
+    await other.keep(monotonic())
+    await other.chore.look()
+    assert await other.kept() == [True] * 3, "once is enough"
+
+
+async def test_a_run_that_had_begun_before_is_gone_after_it_ended(database: Database) -> None:
+    replica = Replica(database, ())
+    await replica.people.delete("T1", "U1")
+    await database.runs.put(run("late", at=NOW - timedelta(seconds=20)))
+    await database.runs.put(run("after", at=NOW + timedelta(seconds=1)))
+    await database.runs.put(run("other", "U2", at=NOW - timedelta(seconds=20)))
+    await replica.chore.look()
+    found = [await database.runs.get(name) is not None for name in ("late", "after", "other")]
+    assert found == [False, True, True]
+
+
+async def test_that_somebody_was_forgotten_is_itself_forgotten_when_no_memory_is_as_old(database: Database) -> None:
+    replica = Replica(database, ())
+    await replica.people.delete("T1", "U1")
+    replica.now += timedelta(days=7)
+    await replica.chore.look()
+    assert [one.user for one in await replica.belonging.forgotten()] == ["U1"]
+    replica.now += timedelta(seconds=1)
+    await replica.chore.look()
+    assert await replica.belonging.forgotten() == ()
 
 
 def test_a_trace_without_these_words_is_the_same_trace() -> None:

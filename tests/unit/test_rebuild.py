@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from backend.adapters.lance_places import FolderTables, drop_others
 from backend.adapters.lance_reader import LanceReader
-from backend.adapters.lance_tables import building, drop_others, live_table, point_to, tables_in, turn
+from backend.adapters.lance_tables import building, live_table, point_to, tables_in, turn
 from backend.adapters.lancedb import LanceIndex
 from backend.adapters.migrate import migrate
 from backend.adapters.sql import Database
+from backend.app import Places
 from backend.cli.reindex import Work
 from backend.domain import Chunk, Document, IndexedDocument, Origin, Query, Snapshot, Visibility
 from backend.errors import FetchFailed, IndexUnavailable
@@ -76,8 +78,9 @@ def test_a_record_that_says_something_else_is_left_alone(document: Document) -> 
 @asynccontextmanager
 async def rebuilding(folder: Path, embedder: HashEmbedder) -> AsyncIterator[tuple[LanceIndex, Work]]:
     """Open an index of two documents, and the work of building it anew as `chunks-2` with another embedder."""
-    migrate(f"sqlite:///{folder}/state.db")
-    database = Database.open(f"sqlite:///{folder}/state.db")
+    places = Places(folder, str(folder / "index"), f"sqlite:///{folder}/state.db", "")
+    migrate(places.database)
+    database = Database.open(places.database)
     for name in "abcd":
         await database.documents.put(record(name))
     index = await LanceIndex.open(str(folder / "index"), HashEmbedder.name, HashEmbedder.dimensions)
@@ -86,7 +89,8 @@ async def rebuilding(folder: Path, embedder: HashEmbedder) -> AsyncIterator[tupl
     live, built = [await LanceReader.open(str(folder / "index"), name) for name in ("chunks", "chunks-2")]
     rebuild = Rebuild(database.documents, live, built, new, embedder, "v3")
     try:
-        yield index, Work(folder / "index", folder / "lock", database, live, new, "chunks-2", rebuild, back=False)
+        tables = FolderTables(folder / "index")
+        yield index, Work(places, tables, database, live, new, "chunks-2", rebuild, back=False)
     finally:
         for opened in (index, new):
             await opened.close()
@@ -113,7 +117,7 @@ async def test_an_open_index_goes_over_with_the_pointer_and_writes_where_it_lead
         await index.delete("T1", ["b"])
         await index.replace([written("c")])
         assert await work.run() == 0
-        assert live_table(work.folder) == "chunks-2"
+        assert live_table(tmp_path / "index") == "chunks-2"
         assert await ids(index) == {"a", "c"}
         await index.replace([written("d")])
         assert await ids(index) == {"a", "c", "d"}
@@ -123,29 +127,39 @@ async def test_an_open_index_goes_over_with_the_pointer_and_writes_where_it_lead
         assert said is not None
         assert (said.revision, said.snapshot.recipe == "old") == ("r1", False)
         await index.prune(timedelta(0))
-        assert tables_in(work.folder) == ["chunks-2"]
+        assert tables_in(tmp_path / "index") == ["chunks-2"]
 
 
 async def test_what_another_embedder_made_goes_live_only_with_the_backend_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with rebuilding(tmp_path, OtherEmbedder()) as (index, work):
-        with FolderLock(work.lock):
+        with FolderLock(work.places.lock):
             assert await work.run() == 1
         assert "stop it" in capsys.readouterr().out
-        assert (live_table(work.folder), await ids(index)) == ("chunks", {"a", "b"})
+        assert (live_table(tmp_path / "index"), await ids(index)) == ("chunks", {"a", "b"})
         assert await work.run() == 0
         with pytest.raises(IndexUnavailable, match="reindex"):
             await ids(index)
         assert set(await work.rebuild.built.editions()) == {("T1", "a"), ("T1", "b")}
 
 
+async def test_in_an_object_store_a_backend_that_agrees_with_nobody_has_to_be_stopped(tmp_path: Path) -> None:
+    async with rebuilding(tmp_path, HashEmbedder()) as (_, work):
+        there = replace(work, places=replace(work.places, index="s3://bucket/index"))
+        with FolderLock(work.places.lock):
+            assert await there.run() == 1
+        assert live_table(tmp_path / "index") == "chunks"
+        assert await there.run() == 0
+        assert live_table(tmp_path / "index") == "chunks-2"
+
+
 async def test_a_change_of_the_pointer_waits_for_the_commits_under_way(tmp_path: Path) -> None:
     async with rebuilding(tmp_path, HashEmbedder()) as (index, work):
-        with turn(work.folder, alone=False):
+        with turn(tmp_path / "index", alone=False):
             waiting = asyncio.create_task(work.run())
             await asyncio.sleep(0.3)
-            assert (waiting.done(), live_table(work.folder)) == (False, "chunks")
+            assert (waiting.done(), live_table(tmp_path / "index")) == (False, "chunks")
             await index.replace([written("c")])
         assert await waiting == 0
         assert await ids(index) == {"a", "b", "c"}
@@ -164,10 +178,10 @@ async def test_documents_are_split_anew_from_their_source_where_it_can_be_had(tm
     assert editions["T1", "b"] == Edition(INGESTED, "r1", 1)
 
 
-def test_old_tables_stay_while_one_is_being_built(tmp_path: Path) -> None:
+async def test_old_tables_stay_while_one_is_being_built(tmp_path: Path) -> None:
     for name in ("chunks.lance", "chunks-2.lance"):
         (tmp_path / name).mkdir()
     point_to(tmp_path, "chunks-2")
     with building(tmp_path) as alone, building(tmp_path) as second:
-        assert (alone, second, drop_others(tmp_path)) == (True, False, [])
-    assert drop_others(tmp_path) == ["chunks"]
+        assert (alone, second, await drop_others(FolderTables(tmp_path))) == (True, False, [])
+    assert await drop_others(FolderTables(tmp_path)) == ["chunks"]

@@ -58,19 +58,24 @@ class Tiers:
     pause: float = PAUSE
     _resumes: dict[CacheTier, float] = field(default_factory=dict, init=False)
     _forgotten: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
+    _emptied: dict[str, float] = field(default_factory=dict, init=False)
+    """When all of a team's was dropped."""
 
     async def get(self, key: str) -> tuple[Entry, CacheTier] | None:
         """Return what is kept under a key and where it was found; it moves to the nearer caches."""
+        began = monotonic()
         for place, store in enumerate(self.stores):
             entry = await self._tried(store, store.get(key))
             if entry is not None:
-                await self._fill(self.stores[:place], key, entry)
+                if not self._gone(entry, began):
+                    await self._fill(self.stores[:place], key, entry)
                 return entry, store.tier
         return None
 
     async def put(self, key: str, entry: Entry, *, began: float) -> None:
-        """Keep an entry everywhere, unless a document of it went since `began` (of `time.monotonic`)."""
-        if not any(self._forgotten.get((entry.team, one), -1.0) >= began for one in entry.documents):
+        """Keep an entry everywhere, unless a document of it, or all of its team's, went since `began` (of
+        `time.monotonic`)."""
+        if not self._gone(entry, began):
             await self._fill(self.stores, key, entry)
 
     async def forget(self, team: str, document_ids: Sequence[str]) -> None:
@@ -84,9 +89,15 @@ class Tiers:
 
     async def forget_answers(self, team: str) -> None:
         """Drop all answers that are kept for a team, as far as the caches can be reached."""
+        self._emptied[team] = monotonic()
         for store in self.stores:
             self._resumes.pop(store.tier, None)
             await self._tried(store, store.forget_answers(team))
+
+    def _gone(self, entry: Entry, began: float) -> bool:
+        """Whether something was dropped since then that this entry holds words of."""
+        forgotten = max((self._forgotten.get((entry.team, one), -1.0) for one in entry.documents), default=-1.0)
+        return max(forgotten, self._emptied.get(entry.team, -1.0)) >= began
 
     async def _fill(self, stores: Sequence[CacheStore], key: str, entry: Entry) -> None:
         for store in stores:
