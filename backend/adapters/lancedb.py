@@ -16,11 +16,13 @@ from loguru import logger
 from backend.adapters.lance_durability import Flusher
 from backend.adapters.lance_filter import documents_scope, prefilter, sections_scope
 from backend.adapters.lance_maintenance import (
+    ROWS_FOR_CODES,
     build_vector_index,
     commits_between,
     compact,
     drop_versions,
     prepare_indexes,
+    refine_factor,
     rewrite,
     unindexed_rows,
 )
@@ -71,7 +73,9 @@ class LanceIndex:
         writing: Lock,
         tables: Tables,
         followed: Stamp = UNMOVING,
+        codes_from: int = ROWS_FOR_CODES,
     ) -> None:
+        self._codes_from = codes_from
         self._tables = tables
         self._followed = followed
         self._following = asyncio.Lock()
@@ -94,6 +98,7 @@ class LanceIndex:
         writing: Lock | None = None,
         building: Building | None = None,
         table_name: str | None = None,
+        codes_from: int = ROWS_FOR_CODES,
     ) -> LanceIndex:
         """Open the index at a path or an object store's URI, making it if there is none.
 
@@ -102,6 +107,7 @@ class LanceIndex:
             writing: held by whoever writes; where several processes do, one that they share.
             building: the right to have other tables beside the live one, where it is in an object store.
             table_name: this table, whichever is the live one.
+            codes_from: rows from which the vector index holds codes in place of vectors.
 
         Raises:
             IndexUnavailable: it cannot be reached, or another embedder made it.
@@ -122,7 +128,7 @@ class LanceIndex:
                 table = await _open_table(connection, chunks_schema(embedder_name, dimensions), name)
                 await prepare_indexes(table)
             flusher = await _flusher(tables, name)
-        return cls(connection, table, embedder_name, flusher, writing, tables, followed)
+        return cls(connection, table, embedder_name, flusher, writing, tables, followed, codes_from)
 
     @staticmethod
     async def discard(uri: str, storage: Mapping[str, str] | None = None) -> None:
@@ -186,8 +192,14 @@ class LanceIndex:
             return []
         await self._looked()
         search = self._table.query().nearest_to(vector).distance_type("cosine").maximum_nprobes(0)
+        if factor := await self._refine_factor():
+            search = search.refine_factor(factor)
         rows = await self._rows(query, search.select([*PASSAGE_COLUMNS, "_distance"]).limit(limit))
         return _ranked(to_passages(rows, [1.0 - row["_distance"] for row in rows]))
+
+    async def _refine_factor(self) -> int | None:
+        with _translated("searched"):
+            return refine_factor(await self._table.count_rows(), self._codes_from)
 
     async def search_text(self, query: Query, text: str, *, limit: int) -> list[Passage]:
         """Return the best passages by BM25 over title, heading and text. `text` is words, never a query language."""
@@ -296,7 +308,7 @@ class LanceIndex:
 
     async def _optimise(self) -> None:
         await compact(self._table)
-        await build_vector_index(self._table)
+        await build_vector_index(self._table, self._codes_from)
         await self._flush()
         self._commits = 0
         self._optimised_at = datetime.now(UTC)

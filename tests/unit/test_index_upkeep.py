@@ -101,6 +101,33 @@ async def test_a_large_table_gets_a_vector_index_that_loses_no_filtered_row(tmp_
     await index.close()
 
 
+async def test_a_very_large_table_is_searched_by_codes_and_compared_by_vectors(tmp_path: Path, many: list[str]) -> None:
+    index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS, codes_from=len(many))
+    await index.replace([indexed_document("many", many)])
+    await index.optimise()
+    kinds = [entry.index_type for entry in await index._table.list_indices() if "vector" in entry.columns]
+    assert kinds == ["IvfRq"]
+    for number in (0, 17, 4321):
+        [best] = await index.search_vector(Query("", "T1"), unit_vector(f"text {number}"), limit=1)
+        assert best.text == f"text {number}"
+        assert np.isclose(best.score, 1.0, atol=1e-5)
+    await index.replace([indexed_document("later", ["another text"])])
+    await index.optimise()
+    [best] = await index.search_vector(Query("", "T1"), unit_vector("another text"), limit=1)
+    assert best.text == "another text"
+    await index.close()
+
+
+def test_an_index_is_built_anew_where_the_table_has_outgrown_it_or_its_codes_would_not_be_refined() -> None:
+    assert lance_maintenance.fitting(10_000, 39_999)
+    assert not lance_maintenance.fitting(10_000, 40_000)
+    assert lance_maintenance.fitting(300_000, 150_000)
+    assert not lance_maintenance.fitting(300_000, 149_999)
+    assert lance_maintenance.fitting(299_999, 149_999)
+    assert lance_maintenance.refine_factor(149_999) is None
+    assert lance_maintenance.refine_factor(300_000) == lance_maintenance.REFINED
+
+
 async def test_a_trickle_of_documents_leaves_neither_parts_nor_files_behind(tmp_path: Path, many: list[str]) -> None:
     index = await LanceIndex.open(str(tmp_path), "test", DIMENSIONS)
     await index.replace([indexed_document("many", many)])
