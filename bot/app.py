@@ -14,19 +14,24 @@ from loguru import logger
 from pydantic import SecretStr
 
 from bot.client import Backend
+from bot.database import build_engine
 from bot.doors import Doors, Look, nothing_to_see
 from bot.durable import DELAYS, Durable, open_durable
 from bot.installing import Installing, open_installing
 from bot.ledger import Ledger
 from bot.links import Links
+from bot.memory import shared_url
 from bot.order import ThreadOrder
+from bot.peers import Alone, NoPeer, Peers, PostgresPeers, own_name
+from bot.relief import Relief
 from bot.running import Running
 from bot.sandbox import Sandbox
 from bot.settings import PROJECT, Settings, SettingsError
 from bot.slack import SlackRefused
-from bot.store import Store, build_engine
+from bot.store import Store
 from bot.teams import TeamJob, Teams
 from bot.telemetry import Telemetry
+from bot.tidings import Tidings
 from bot.turns import Turns
 from bot.web_client import WebClient
 from bot.welcome import ingest_welcome
@@ -74,10 +79,14 @@ async def open_bot(settings: Settings, *, delays: Sequence[float] = DELAYS) -> A
         calling = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
         backend = Backend(session, settings.backend, settings.read_api_key)
         state = settings.data_dir if page is None else Path(stack.enter_context(TemporaryDirectory(prefix="footnote-")))
-        store = await _open_store(stack, state)
-        turns = Turns(Ledger(store.engine), ThreadOrder(settings.concurrent_turns), Running(), Telemetry())
+        url = shared_url(settings)
+        peers = await _open_peers(stack, settings, url)
+        async with peers.starting():
+            store = await _open_store(stack, url or state / "bot.sqlite")
+            installing = await open_installing(stack, settings, store.engine, calling)
+        order = ThreadOrder(settings.concurrent_turns)
+        turns = Turns(Ledger(store.engine), order, Running(), Telemetry(), peers)
         await turns.resume()
-        installing = await open_installing(stack, settings, store.engine, calling)
         shared = Shared(
             settings=settings,
             session=session,
@@ -89,19 +98,23 @@ async def open_bot(settings: Settings, *, delays: Sequence[float] = DELAYS) -> A
             signing_secret=workspace.signing_secret,
             gone=installing.left,
             telemetry=turns.telemetry,
+            peers=peers,
+            tidings=Tidings(peers),
         )
         team, bot_user = await _introduced(shared, workspace.bot_token)
         teams = Teams(shared.lobby())
         jobs = [TeamJob(name, teams) for name in shared.job_names()]
         durable = await stack.enter_async_context(
             open_durable(
-                state / "bot-dbos.sqlite",
+                url or state / "bot-dbos.sqlite",
                 jobs,
                 stop_timeout=settings.stop_timeout,
                 delays=delays,
                 telemetry=shared.telemetry,
+                peers=peers,
             )
         )
+        _relieve(stack, peers, durable, turns, shared)
         stack.push_async_callback(teams.close)
         await _open_teams(stack, shared, workspace.bot_token, installing, teams, durable)
         port = await _listen(stack, settings, workspace, teams, shared, installing)
@@ -137,8 +150,29 @@ async def _introduced(shared: Shared, token: str | None) -> tuple[str, str]:
         raise SettingsError(f"SLACK_BOT_TOKEN: Slack refused it ({error.code})") from None
 
 
-async def _open_store(stack: AsyncExitStack, state: Path) -> Store:
-    engine = build_engine(state / "bot.sqlite")
+async def _open_peers(stack: AsyncExitStack, settings: Settings, url: str | None) -> Peers:
+    """Be one of the bots over a database, or the only one over a folder."""
+    if url is None:
+        return Alone()
+    try:
+        return await stack.enter_async_context(PostgresPeers.open(url, own_name(settings.data_dir)))
+    except NoPeer as error:
+        raise SettingsError(str(error)) from None
+
+
+def _relieve(stack: AsyncExitStack, peers: Peers, durable: Durable, turns: Turns, shared: Shared) -> None:
+    """Where there are others: take over from those that are gone, and heed what those that live were told."""
+    if not isinstance(peers, PostgresPeers):
+        return
+    peers.abandon = durable.abandon
+    peers.resume = lambda: durable.take_over(peers.name)
+    shared.checks["database"] = peers.is_sure
+    for work in (Relief(peers, durable).watch(), turns.follow(), peers.listen(shared.tidings.hear)):
+        stack.push_async_callback(ended, begun(work))
+
+
+async def _open_store(stack: AsyncExitStack, database: Path | str) -> Store:
+    engine = build_engine(database)
     stack.push_async_callback(engine.dispose)
     store = Store(engine)
     await store.create_tables()
@@ -151,7 +185,7 @@ async def _open_teams(
     """Open the one workspace of the token, or all that have installed us."""
     if token is not None:
         await teams.put(await shared.opened(token, durable))
-    await installing.open(stack, teams, lambda given: shared.opened(given, durable))
+    await installing.open(stack, teams, lambda given: shared.opened(given, durable), shared.peers)
     teams.known.set()
 
 

@@ -91,6 +91,11 @@ class Directory:
         self._memberships.forget(user)
         self._guests.clear()
 
+    def forget_all(self) -> None:
+        """Something may have changed that we were not told."""
+        for remembered in (self._channels, self._people, self._memberships, self._members, self._guests):
+            remembered.clear()
+
 
 class Remembered(Generic[Found]):
     """A cache with an age limit. A refusal is not remembered."""

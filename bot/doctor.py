@@ -19,9 +19,9 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.client import Backend, BackendProblem, BackendUnavailable
 from bot.installing import open_store
+from bot.memory import open_memory
 from bot.scopes import AGENT_EVENTS, AGENT_SCOPES, BOT_SCOPES, EVENTS
 from bot.settings import Settings
-from bot.store import build_engine
 from bot.web_client import WebClient
 
 MAX_SKEW = 60.0
@@ -96,7 +96,7 @@ class Doctor:
         if self.settings.slack_bot_token is not None:
             return [self.settings.slack_bot_token.get_secret_value()]
         async with AsyncExitStack() as stack:
-            engine = build_engine(self.settings.data_dir / "bot.sqlite")
+            engine = open_memory(self.settings)
             stack.push_async_callback(engine.dispose)
             store = await open_store(self.settings, engine)
             return [str(bot.bot_token) for bot in await store.installed()]

@@ -12,12 +12,14 @@ from pathlib import Path
 import msgspec
 from dbos import DBOSClient
 from sqlalchemy import Connection, MetaData, Table, delete, inspect, or_, select, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.channel_settings import ChannelSettings
+from bot.database import WORK_SCHEMA
+from bot.memory import open_memory, work_url
 from bot.records import CHANNEL_SETTINGS
 from bot.settings import Settings
-from bot.store import build_engine
 
 NAMES = ("user", "asker", "expert")
 """Columns that name people."""
@@ -28,12 +30,12 @@ ENDED = ["SUCCESS", "ERROR", "CANCELLED"]
 
 async def forget(settings: Settings, team: str, user: str) -> int:
     """Do it and say what went. What is being done for this person right now is forgotten three days after its end."""
-    engine = build_engine(settings.data_dir / "bot.sqlite")
+    engine = open_memory(settings)
     try:
         rows = await forget_user(engine, team, user)
     finally:
         await engine.dispose()
-    jobs = await asyncio.to_thread(forget_jobs, settings.data_dir / "bot-dbos.sqlite", team, user)
+    jobs = await asyncio.to_thread(forget_jobs, work_url(settings), team, user)
     sys.stdout.write(f"{user}: {rows} rows of the bot's memory and {jobs} ended jobs with their words deleted.\n")
     sys.stdout.write(f"What the backend keeps: python -m backend person delete {user} --team {team}\n")
     return 0
@@ -80,20 +82,22 @@ def _forget_in(connection: Connection, table: Table, team: str, user: str) -> in
     return connection.execute(statement.where(*where)).rowcount
 
 
-def forget_jobs(path: Path, team: str, user: str) -> int:
+def forget_jobs(url: str, team: str, user: str) -> int:
     """Delete the jobs that ended and were about this person; return how many. Blocking."""
-    if not path.exists():
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file is not None and not Path(file).exists():
         return 0
-    client = DBOSClient(system_database_url=f"sqlite:///{path}")
+    client = DBOSClient(system_database_url=url, dbos_system_schema=WORK_SCHEMA)
     try:
         ended = client.list_workflows(status=ENDED, load_output=False)
         theirs = [one.workflow_id for one in ended if _names(str(one.input), team, user)]
         client.delete_workflows(theirs)
     finally:
         client.destroy()
-    with closing(sqlite3.connect(path, timeout=5)) as database, suppress(sqlite3.OperationalError):
-        database.execute("VACUUM")  # what was deleted is not in the file any more; a bot at work may be in the way
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if file is not None:
+        with closing(sqlite3.connect(file, timeout=5)) as database, suppress(sqlite3.OperationalError):
+            database.execute("VACUUM")  # what was deleted is not in the file any more; a bot at work may be in the way
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return len(theirs)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -11,19 +12,23 @@ from loguru import logger
 from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 from slack_sdk.oauth.installation_store import Bot
 from slack_sdk.oauth.state_store.sqlalchemy import AsyncSQLAlchemyOAuthStateStore
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from bot.database import parsed
 from bot.installations import Installations, UnreadableInstallations, open_keys
+from bot.memory import shared_url
 from bot.oauth import STATE_SECONDS, App, OAuthClient, build_flow, keep_fresh
+from bot.peers import Peers
 from bot.settings import Settings, SettingsError
 from bot.slack import SlackRefused
 from bot.teams import Team, Teams
 from bot.wiring import begun, ended
 
 KEY_FILE = "encryption-key"
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+RENEWING = "renewing tokens"
+KEEP_UP = 15.0
+"""Seconds between two looks at what other bots have installed, renewed or dropped."""
 
 Open = Callable[[str], Awaitable[Team]]
 
@@ -40,15 +45,37 @@ class Installing:
     teams: Teams | None = None
     _open: Open | None = None
 
-    async def open(self, stack: AsyncExitStack, teams: Teams, opened: Open) -> None:
-        """Open all workspaces that have installed us, and whatever installs us from now on."""
+    async def open(self, stack: AsyncExitStack, teams: Teams, opened: Open, peers: Peers) -> None:
+        """Open all workspaces that have installed us, and whatever installs us from now on, through whichever bot."""
         self.teams, self._open = teams, opened
         if self.app is None or self.store is None or self.states is None or self.client is None:
             return
         for bot in await self.store.installed():
             await self._arrived(bot)
         self.flow = build_flow(self.app, self.client, self.store, self.states, self._arrived)
-        stack.push_async_callback(ended, begun(keep_fresh(self.app, self.client, self.store, self._renewed)))
+        renewing = keep_fresh(self.app, self.client, self.store, self._renewed, lambda: peers.at_work(RENEWING))
+        stack.push_async_callback(ended, begun(renewing))
+        if not peers.alone:
+            stack.push_async_callback(ended, begun(self._keep_up(self.store)))
+
+    async def _keep_up(self, store: Installations) -> None:
+        """Follow, for ever, what other bots do to the workspaces."""
+        while True:
+            await asyncio.sleep(KEEP_UP)
+            try:
+                await self.keep_up_with(await store.installed())
+            except SQLAlchemyError as error:
+                logger.bind(error=type(error).__name__).warning("workspaces not looked at: the database is away")
+
+    async def keep_up_with(self, installed: Sequence[Bot]) -> None:
+        """Answer these workspaces, with these tokens, and no others."""
+        assert self.teams is not None
+        for bot in installed:
+            team = self.teams.open.get(str(bot.team_id))
+            if team is None or team.client.token != bot.bot_token:
+                await self._renewed(bot)
+        for team_id in set(self.teams.open) - {str(bot.team_id) for bot in installed}:
+            await self.teams.drop(team_id)
 
     async def _arrived(self, bot: Bot) -> None:
         assert self.teams is not None
@@ -93,8 +120,8 @@ async def open_installing(
     if settings.slack_client_id is None:
         return Installing()
     app = _app(settings)
-    if settings.database_url:
-        engine = _engine(settings.database_url)
+    if settings.database_url and shared_url(settings) is None:
+        engine = create_async_engine(parsed(settings.database_url))
         stack.push_async_callback(engine.dispose)
     store = await open_store(settings, engine)
     states = AsyncSQLAlchemyOAuthStateStore(STATE_SECONDS, engine)
@@ -105,6 +132,8 @@ async def open_installing(
 async def open_store(settings: Settings, engine: AsyncEngine) -> Installations:
     """Return the installations, all of them encrypted with the newest key. SettingsError as above."""
     secret = settings.encryption_key.get_secret_value() if settings.encryption_key else None
+    if secret is None and shared_url(settings) is not None:
+        raise SettingsError("FOOTNOTE_ENCRYPTION_KEY: needed beside a database that several bots share")
     try:
         keys = open_keys(secret, settings.data_dir / KEY_FILE)
     except ValueError:
@@ -121,11 +150,3 @@ async def open_store(settings: Settings, engine: AsyncEngine) -> Installations:
 def _app(settings: Settings) -> App:
     secret = settings.slack_client_secret.get_secret_value() if settings.slack_client_secret else ""
     return App(str(settings.slack_client_id), secret, settings.slack_api_url, str(settings.public_url))
-
-
-def _engine(url: str) -> AsyncEngine:
-    try:
-        parsed = make_url(url)
-        return create_async_engine(parsed.set(drivername=DRIVERS[parsed.drivername.partition("+")[0]]))
-    except (ArgumentError, KeyError):
-        raise SettingsError("FOOTNOTE_DATABASE_URL: must begin with sqlite:// or postgresql://") from None

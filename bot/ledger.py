@@ -1,5 +1,5 @@
-"""What the bot remembers of turns, in `<data>/bot.sqlite`: which were asked in a thread, which have ended, which were
-edited, stopped or taken back since. No texts."""
+"""What the bot remembers of turns: which were asked in a thread, which have ended, which were edited, stopped or taken
+back since. No texts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, delete, exists, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.database import upsert
 from bot.store import MAKING, METADATA, POSTED, TURNS
 from bot.thread import Turn
 
@@ -55,7 +55,7 @@ class Ledger:
         row = {"key": turn.key, "thread": turn.thread, "ts": turn.ts, "asked_at": time.time()}
         row |= {"ended": False, "edited_ts": "", "edits": 0, "withdrawn": False, "stopped": False}
         async with self._engine.begin() as connection:
-            await connection.execute(upsert(ASKED).values(row).on_conflict_do_nothing())
+            await connection.execute(upsert(self._engine, ASKED).values(row).on_conflict_do_nothing())
             ended = await connection.execute(select(ASKED.c.ended).where(ASKED.c.key == turn.key))
             return not ended.scalar()
 
@@ -63,6 +63,12 @@ class Ledger:
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(ASKED).where(ASKED.c.key == key))).mappings().first()
         return Asked(*(row[name] for name in Asked.__struct_fields__)) if row else None
+
+    async def all_asked(self, keys: Sequence[str]) -> dict[str, Asked]:
+        """Return those of these turns that are known."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(select(ASKED).where(ASKED.c.key.in_(keys)))).mappings().all()
+        return {row["key"]: Asked(*(row[name] for name in Asked.__struct_fields__)) for row in rows}
 
     async def end(self, key: str, edited_ts: str) -> None:
         """Note that a turn has its outcome, unless it was edited meanwhile."""
@@ -110,6 +116,13 @@ class Ledger:
         async with self._engine.connect() as connection:
             rows = await connection.execute(select(ASKED.c.thread, ASKED.c.ts).where(*where))
             return [(thread, ts) for thread, ts in rows]
+
+    async def has_earlier(self, turn: Turn) -> bool:
+        """Whether something that was asked earlier in a turn's thread has no outcome yet, whichever bot is at it."""
+        here = (ASKED.c.thread == turn.thread, ASKED.c.ts < turn.ts, ASKED.c.asked_at > time.time() - HOPELESS)
+        where = (*here, ASKED.c.ended.is_(False), ASKED.c.withdrawn.is_(False))
+        async with self._engine.connect() as connection:
+            return (await connection.execute(select(ASKED.c.key).where(*where).limit(1))).first() is not None
 
     async def forget(self, older: float = REMEMBERED) -> None:
         """Forget turns that were asked so many seconds ago."""

@@ -9,6 +9,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from bot.directory import Directory
+from bot.tidings import forget
 
 Body = Mapping[str, Any]
 
@@ -24,11 +25,12 @@ PEOPLE = ("team_join", "user_change")
 @dataclass(frozen=True, slots=True)
 class AudienceListeners:
     """`left` is called, where it is given, after somebody has left a channel; `moved` after a channel got another id,
-    with the old one and the new one."""
+    with the old one and the new one; `tell` after the directory has forgotten something, with what."""
 
     directory: Directory
     left: Callable[[Body], Awaitable[None]] | None = None
     moved: Callable[[str, str], Awaitable[None]] | None = None
+    tell: Callable[..., Awaitable[None]] | None = None
 
     def register(self, app: AsyncApp) -> None:
         """Tell Bolt, before those who take every event, which ones change who reads what."""
@@ -37,19 +39,24 @@ class AudienceListeners:
                 app.event(name)(listener)
 
     async def member(self, event: Body) -> None:
-        self.directory.forget_membership(str(event["user"]), str(event["channel"]))
+        await self._forget("membership", str(event["user"]), str(event["channel"]))
         if self.left is not None and event["type"] == "member_left_channel":
             await self.left(event)
 
     async def channel(self, event: Body) -> None:
         for name in ("channel", "old_channel_id", "new_channel_id"):
             if event.get(name):
-                self.directory.forget_channel(_id(event[name]))
+                await self._forget("channel", _id(event[name]))
         if self.moved is not None and event.get("type") == "channel_id_changed":
             await self.moved(str(event["old_channel_id"]), str(event["new_channel_id"]))
 
     async def person(self, event: Body) -> None:
-        self.directory.forget_person(_id(event["user"]))
+        await self._forget("person", _id(event["user"]))
+
+    async def _forget(self, *change: str) -> None:
+        forget(self.directory, change)
+        if self.tell is not None:
+            await self.tell(*change)
 
 
 def _id(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
@@ -93,14 +94,22 @@ def build_flow(
     return AsyncOAuthFlow(client=client, settings=settings)
 
 
-async def keep_fresh(app: App, client: WebClient, store: Installations, renewed: Opened) -> None:
-    """Renew tokens before they end; `renewed` is called with what replaces the old one."""
+async def keep_fresh(
+    app: App,
+    client: WebClient,
+    store: Installations,
+    renewed: Opened,
+    alone: Callable[[], AbstractAsyncContextManager[None]],
+) -> None:
+    """Renew tokens before they end; `renewed` is called with what replaces the old one. A token can be renewed once, so
+    that only one bot does it at a time: within `alone()`."""
     rotator = AsyncTokenRotator(client_id=app.client_id, client_secret=app.client_secret, client=client)
     while True:
-        for bot in await store.installed():
-            if fresh := await renewed_bot(rotator, bot):
-                await store.async_save_bot(fresh)
-                await renewed(fresh)
+        async with alone():
+            for bot in await store.installed():
+                if fresh := await renewed_bot(rotator, bot):
+                    await store.async_save_bot(fresh)
+                    await renewed(fresh)
         await asyncio.sleep(RENEW_EVERY)
 
 

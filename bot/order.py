@@ -63,12 +63,23 @@ class ThreadOrder:
     @asynccontextmanager
     async def turn(self, key: Hashable, position: Position, *, settle: float = SETTLE) -> AsyncIterator[None]:
         """Wait for this key's turn, `settle` seconds at least, then for a slot."""
+        async with self.line(key, position, settle=settle), self.slot():
+            yield
+
+    @asynccontextmanager
+    async def line(self, key: Hashable, position: Position, *, settle: float = SETTLE) -> AsyncIterator[None]:
+        """Wait for this key's turn alone."""
         await self._enter(key, position, settle)
         try:
-            async with self._slots:
-                yield
+            yield
         finally:
             self._leave(key)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait until there are not too many at work."""
+        async with self._slots:
+            yield
 
     async def _enter(self, key: Hashable, position: Position, settle: float) -> None:
         loop, now = asyncio.get_running_loop(), self._clock()

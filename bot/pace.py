@@ -21,11 +21,19 @@ MAX_CHANNELS = 1_000
 """Channels whose last post is remembered."""
 
 
-class Window:
-    """At most `calls` in any `seconds`; who asks first is served first."""
+def whole() -> int:
+    """Say that the budget is ours alone."""
+    return 1
 
-    def __init__(self, calls: int, clock: Callable[[], float], seconds: float = 60.0) -> None:
-        self._calls = calls
+
+class Window:
+    """At most `calls` in any `seconds`, over the number of those who `share` them; who asks first is served first."""
+
+    def __init__(
+        self, calls: int, clock: Callable[[], float], seconds: float = 60.0, share: Callable[[], int] = whole
+    ) -> None:
+        self._whole = calls
+        self._share = share
         self._clock = clock
         self._seconds = seconds
         self._granted: deque[float] = deque()
@@ -50,23 +58,25 @@ class Window:
         now = self._clock()
         while self._granted and self._granted[0] <= now - self._seconds:
             self._granted.popleft()
-        if len(self._granted) < self._calls:
+        calls = max(1, self._whole // self._share())
+        if len(self._granted) < calls:
             return now
-        return max(now, self._granted[-self._calls] + self._seconds)
+        return max(now, self._granted[-calls] + self._seconds)
 
 
 class Pace:
-    """One per workspace. `live` is how many replies are being written now."""
+    """One per workspace. `live` is how many replies are being written now; `share` says how many bots there are."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, share: Callable[[], int] = whole) -> None:
         self._clock = clock
-        self._windows = {call: Window(calls, clock) for call, calls in A_MINUTE.items()}
+        self._share = share
+        self._windows = {call: Window(calls, clock, share=share) for call, calls in A_MINUTE.items()}
         self._posts: dict[str, Window] = {}
         self.live = 0
 
     def interval(self, call: Call, shortest: float) -> float:
         """Return the seconds between two such calls of one reply: the more are written, the slower each is."""
-        return max(shortest, self.live * 60 / A_MINUTE[call])
+        return max(shortest, self.live * self._share() * 60 / A_MINUTE[call])
 
     def is_free(self, call: Call) -> bool:
         return self._windows[call].is_free()

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.client import Backend
 from bot.installing import open_store
+from bot.memory import open_memory
 from bot.settings import Settings
-from bot.store import build_engine
 
 PAGE = 50
 
@@ -21,7 +21,7 @@ async def purge(settings: Settings, team: str) -> int:
     """Do it and say what went. Raises BackendUnavailable, BackendProblem; to be run again then."""
     async with aiohttp.ClientSession() as session:
         documents = await remove_documents(Backend(session, settings.backend, settings.read_api_key), team)
-    engine = build_engine(settings.data_dir / "bot.sqlite")
+    engine = open_memory(settings)
     try:
         if settings.slack_client_id is not None:
             store = await open_store(settings, engine)

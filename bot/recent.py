@@ -6,9 +6,9 @@ import time
 
 import msgspec
 from sqlalchemy import Column, Float, String, Table, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.database import upsert
 from bot.store import ANSWERS, METADATA
 
 HOMES = Table(
@@ -55,7 +55,7 @@ class Recent:
         return list(found.values())[:limit]
 
     async def note_visit(self, team: str, user: str) -> None:
-        statement = upsert(HOMES).values(team=team, user=user, visited_at=time.time())
+        statement = upsert(self._engine, HOMES).values(team=team, user=user, visited_at=time.time())
         newest = {"visited_at": statement.excluded.visited_at}
         async with self._engine.begin() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["team", "user"], set_=newest))

@@ -1,5 +1,4 @@
-"""What the bot remembers beside its turns, in `<data>/bot.sqlite`: ratings, quiet threads, questions handed on, what is
-settled for channels.
+"""What the bot remembers beside its turns: ratings, quiet threads, questions handed on, what is settled for channels.
 
 No texts: what was asked and said stays with Slack and the backend.
 """
@@ -10,12 +9,12 @@ import time
 from typing import Literal
 
 import msgspec
-from sqlalchemy import Column, Float, Integer, String, Table, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Column, Float, Integer, String, Table, delete, select
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.channel_settings import ChannelSettings
+from bot.database import upsert
 from bot.store import ANSWERS, METADATA
 
 Rating = Literal[1, -1]
@@ -116,10 +115,14 @@ class Records:
         """Note a reaction, or with None its removal."""
         row = {"run_id": run_id, "user": user, "name": name}
         async with self._engine.begin() as connection:
-            where = (REACTIONS.c.run_id == run_id, REACTIONS.c.user == user, REACTIONS.c.name == name)
-            await connection.execute(delete(REACTIONS).where(*where))
-            if rating is not None:
-                await connection.execute(insert(REACTIONS).values(**row, rating=rating, created_at=time.time()))
+            if rating is None:
+                where = (REACTIONS.c.run_id == run_id, REACTIONS.c.user == user, REACTIONS.c.name == name)
+                await connection.execute(delete(REACTIONS).where(*where))
+            else:
+                values = {"rating": rating, "created_at": time.time()}
+                statement = upsert(self._engine, REACTIONS).values(row | values)
+                keys = ["run_id", "user", "name"]
+                await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values))
 
     async def standing(self, run_id: str, user: str) -> Standing | None:
         """Return how this person rates this run now."""
@@ -136,7 +139,7 @@ class Records:
 
     async def note_comment(self, run_id: str, user: str, standing: Standing) -> None:
         """Note that the backend has a comment with this rating."""
-        statement = upsert(COMMENTS).values(run_id=run_id, user=user, rated_at=standing.at)
+        statement = upsert(self._engine, COMMENTS).values(run_id=run_id, user=user, rated_at=standing.at)
         statement = statement.on_conflict_do_update(index_elements=["run_id", "user"], set_={"rated_at": standing.at})
         async with self._engine.begin() as connection:
             await connection.execute(statement)
@@ -157,7 +160,7 @@ class Records:
     # ------------------------------------------------------------------------------------------------ quiet threads
 
     async def put_mode(self, team: str, channel: str, thread_ts: str, mode: Mode) -> None:
-        statement = upsert(MODES).values(team=team, channel=channel, thread_ts=thread_ts, mode=mode)
+        statement = upsert(self._engine, MODES).values(team=team, channel=channel, thread_ts=thread_ts, mode=mode)
         statement = statement.on_conflict_do_update(
             index_elements=["team", "channel", "thread_ts"], set_={"mode": mode}
         )
@@ -179,7 +182,7 @@ class Records:
 
     async def put_channel_settings(self, team: str, channel: str, settings: ChannelSettings) -> None:
         written = msgspec.json.encode(settings).decode()
-        statement = upsert(CHANNEL_SETTINGS).values(team=team, channel=channel, settings=written)
+        statement = upsert(self._engine, CHANNEL_SETTINGS).values(team=team, channel=channel, settings=written)
         statement = statement.on_conflict_do_update(index_elements=["team", "channel"], set_={"settings": written})
         async with self._engine.begin() as connection:
             await connection.execute(statement)
@@ -196,7 +199,11 @@ class Records:
         if (settings := await self.channel_settings(team, old)) is None:
             return
         written = msgspec.json.encode(settings).decode()
-        moved = upsert(CHANNEL_SETTINGS).values(team=team, channel=new, settings=written).on_conflict_do_nothing()
+        moved = (
+            upsert(self._engine, CHANNEL_SETTINGS)
+            .values(team=team, channel=new, settings=written)
+            .on_conflict_do_nothing()
+        )
         where = (CHANNEL_SETTINGS.c.team == team, CHANNEL_SETTINGS.c.channel == old)
         async with self._engine.begin() as connection:
             await connection.execute(moved)
@@ -205,7 +212,7 @@ class Records:
     # ------------------------------------------------------------------------------------------------------ experts
 
     async def put_handed_on(self, handed_on: HandedOn) -> None:
-        statement = upsert(HANDED_ON).values(msgspec.structs.asdict(handed_on)).on_conflict_do_nothing()
+        statement = upsert(self._engine, HANDED_ON).values(msgspec.structs.asdict(handed_on)).on_conflict_do_nothing()
         async with self._engine.begin() as connection:
             await connection.execute(statement)
 

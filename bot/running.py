@@ -4,11 +4,12 @@ changed."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bot.ledger import Asked
 from bot.thread import Turn, position
 
 Item = TypeVar("Item")
@@ -48,6 +49,21 @@ class Running:
         for stop in stops:
             stop.pressed.set()
         return len(stops)
+
+    def all(self) -> Sequence[Stop]:
+        """Return the answers that are being written now."""
+        return [stop for stops in self.stops.values() for stop in stops]
+
+    def heed(self, known: Mapping[str, Asked]) -> None:
+        """Cut short what was stopped, edited or taken back, perhaps through another bot. `known` is by key."""
+        for stop in self.all():
+            asked = known.get(stop.turn.key)
+            if asked is None:
+                continue
+            if asked.withdrawn or asked.edited_ts != stop.turn.edited_ts:
+                stop.superseded = True
+            if stop.superseded or asked.stopped:
+                stop.pressed.set()
 
     def supersede(self, turn: Turn) -> None:
         """Leave the answer to a turn as it is, if it is being written."""

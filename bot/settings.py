@@ -67,7 +67,8 @@ class Settings(BaseSettings):
     public_url: str | None = None
     """Where the bot's own port can be reached from outside, such as `https://footnote.example`."""
     database_url: str | None = None
-    """Where installations are kept; empty is the bot's own SQLite file."""
+    """Where several bots have their memory and their work in common: PostgreSQL. With SQLite's URL, installations alone
+    are kept there; empty is files in the bot's own folder."""
     encryption_key: SecretStr | None = None
     """Fernet keys with commas between them, the newest first; empty is one that is made in the data folder."""
 

@@ -16,6 +16,7 @@ from bot.audience import Channel, Person
 from bot.files import SharedFile, files_of, is_sign_in_page, may_have_token
 from bot.thread import Message, position, readable_text
 from bot.thread_document import ThreadMessage
+from bot.web_client import WebClient
 
 Block: TypeAlias = dict[str, Any]
 """Block Kit and stream chunks, as Slack's JSON has them."""
@@ -152,6 +153,8 @@ class Slack:
         body |= {"unfurl_links": False, "unfurl_media": False}
         if blocks:
             body["blocks"] = list(blocks)
+        if isinstance(self._client, WebClient):
+            await self._client.may_speak()
         with translated():
             async with self._session.post(response_url, json=body, timeout=aiohttp.ClientTimeout(total=20)) as response:
                 said = (await response.text())[:80]

@@ -1,4 +1,4 @@
-"""What the bot remembers in `<data>/bot.sqlite`: which of its messages answer what. No texts.
+"""What the bot remembers (see bot.database for where): which of its messages answer what. No texts.
 
 A turn's messages are written as soon as Slack has them, so that a later attempt at the same turn edits them instead of
 posting again; an answer's run is what a reaction on the message rates.
@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, delete, event, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, delete, select, update
 from sqlalchemy.engine import RowMapping
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.database import upsert
 from bot.thread_document import document_id_of
 
 METADATA = MetaData()
@@ -140,9 +137,9 @@ class Store:
 
     async def begin_turn(self, key: str) -> bool:
         """Note that work on a turn begins; return whether it had begun before."""
-        statement = upsert(TURNS).values(key=key, began_at=time.time()).on_conflict_do_nothing()
+        statement = upsert(self._engine, TURNS).values(key=key, began_at=time.time()).on_conflict_do_nothing()
         async with self._engine.begin() as connection:
-            return (await connection.execute(statement)).rowcount == 0
+            return (await connection.execute(statement.returning(TURNS.c.key))).first() is None
 
     async def posted(self, key: str) -> PostedMessages:
         statement = select(POSTED.c.ts).where(POSTED.c.key == key).order_by(POSTED.c.number)
@@ -151,7 +148,7 @@ class Store:
 
     async def put_posted(self, key: str, number: int, ts: str) -> None:
         """Note a message, which is then no longer one that may have been made."""
-        statement = upsert(POSTED).values(key=key, number=number, ts=ts)
+        statement = upsert(self._engine, POSTED).values(key=key, number=number, ts=ts)
         statement = statement.on_conflict_do_update(index_elements=["key", "number"], set_={"ts": ts})
         async with self._engine.begin() as connection:
             await connection.execute(statement)
@@ -161,7 +158,7 @@ class Store:
         """Note that a message of a turn is about to be made, or that none was."""
         async with self._engine.begin() as connection:
             if making:
-                await connection.execute(upsert(MAKING).values(key=key).on_conflict_do_nothing())
+                await connection.execute(upsert(self._engine, MAKING).values(key=key).on_conflict_do_nothing())
             else:
                 await connection.execute(delete(MAKING).where(MAKING.c.key == key))
 
@@ -187,7 +184,7 @@ class Store:
 
     async def put_answer(self, answer: Answer) -> None:
         values = msgspec.structs.asdict(answer) | {"created_at": time.time()}
-        statement = upsert(ANSWERS).values(values)
+        statement = upsert(self._engine, ANSWERS).values(values)
         statement = statement.on_conflict_do_update(
             index_elements=["team", "channel", "ts"], set_={"run_id": answer.run_id}
         )
@@ -198,7 +195,7 @@ class Store:
         """Make a thread ours: replies in it need no mention from now on, also while the first answer is written."""
         row = {"team": team, "channel": channel, "thread_ts": thread_ts}
         async with self._engine.begin() as connection:
-            await connection.execute(upsert(THREADS).values(row).on_conflict_do_nothing())
+            await connection.execute(upsert(self._engine, THREADS).values(row).on_conflict_do_nothing())
 
     async def leave_thread(self, team: str, channel: str, thread_ts: str) -> None:
         """Have nothing more to do with a thread: what its first message asked was refused."""
@@ -216,7 +213,7 @@ class Store:
         """Remember a thread as a document; once more, with what was wanted last."""
         row = msgspec.structs.asdict(thread) | {"document_id": thread.document_id}
         wanted = {"until_ts": thread.until_ts, "user": thread.user}
-        statement = upsert(THREAD_DOCUMENTS).values(row)
+        statement = upsert(self._engine, THREAD_DOCUMENTS).values(row)
         async with self._engine.begin() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["document_id"], set_=wanted))
 
@@ -251,18 +248,3 @@ class Store:
 
 def _thread(row: RowMapping | None) -> IngestedThread | None:
     return IngestedThread(**{field: row[field] for field in IngestedThread.__struct_fields__}) if row else None
-
-
-def build_engine(path: Path) -> AsyncEngine:
-    """Return an engine on the SQLite file, in WAL mode so that readers never wait."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-
-    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA busy_timeout=5000")
-        cursor.close()
-
-    event.listen(engine.sync_engine, "connect", configure)
-    return engine

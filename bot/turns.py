@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.durable import Payload
 from bot.ledger import Ledger
-from bot.order import SETTLE, SETTLE_LATE, ThreadOrder
+from bot.order import PATIENCE, SETTLE, SETTLE_LATE, ThreadOrder
+from bot.peers import Alone, Peers
 from bot.running import Running
 from bot.slack import SlackRefused
 from bot.telemetry import Telemetry
@@ -18,6 +24,8 @@ from bot.thread import Turn, asked_at, position
 
 LATE = 3.0
 """Seconds after which a message did not come straight to us."""
+HEED = 0.4
+"""Seconds between two looks at what other bots know of the turns that we are at, or wait for."""
 
 
 class Answering(Protocol):
@@ -37,17 +45,59 @@ class Turns:
     order: ThreadOrder
     running: Running
     telemetry: Telemetry = field(default_factory=Telemetry)
+    peers: Peers = field(default_factory=Alone)
 
     async def expect(self, turn: Turn) -> None:
-        """Note a turn before its work is recorded, so that later ones of its thread wait for it."""
-        if turn.place != "ephemeral" and await self.ledger.ask(turn):
+        """Note a turn before its work is recorded, so that later ones of its thread wait for it.
+
+        Where there are several bots, the ledger alone says who waits for whom.
+        """
+        if turn.place != "ephemeral" and await self.ledger.ask(turn) and self.peers.alone:
             self.order.expect(turn.thread, position(turn.ts))
 
     async def resume(self) -> None:
         """Expect what an earlier process left behind."""
         await self.ledger.forget()
+        if not self.peers.alone:
+            return
         for thread, ts in await self.ledger.unfinished():
             self.order.expect(thread, position(ts))
+
+    @asynccontextmanager
+    async def at_work(self, turn: Turn, *, settle: float) -> AsyncIterator[None]:
+        """Wait until it is a turn's turn in its thread, whichever bot is at the others, then for a slot.
+
+        Among several bots a turn that waits for an earlier one holds nothing meanwhile, which that one may need.
+        """
+        if self.peers.alone:
+            async with self.order.turn(turn.thread, position(turn.ts), settle=settle):
+                yield
+            return
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            async with (
+                self.order.line(turn.thread, position(turn.ts), settle=settle),
+                self.peers.at_work(turn.thread),
+            ):
+                if time.monotonic() > deadline or not await self._has_earlier(turn):
+                    async with self.order.slot():
+                        yield
+                    return
+            while time.monotonic() < deadline and await self._has_earlier(turn):  # noqa: ASYNC110 - others' state
+                await asyncio.sleep(HEED)
+
+    async def _has_earlier(self, turn: Turn) -> bool:
+        return turn.place != "ephemeral" and await self.ledger.has_earlier(turn)
+
+    async def follow(self) -> None:
+        """Heed what other bots were told of the turns that this one is at, for ever."""
+        while True:
+            await asyncio.sleep(HEED)
+            if keys := [stop.turn.key for stop in self.running.all()]:
+                try:
+                    self.running.heed(await self.ledger.all_asked(keys))
+                except SQLAlchemyError as error:
+                    logger.bind(error=type(error).__name__).warning("turns not looked at: the database is away")
 
     async def stop(self, thread: str, before: str) -> int:
         """Stop the answers to what was asked before a ts; return how many are being written now."""
@@ -85,11 +135,13 @@ class TurnJob:
 
     async def attempt(self, payload: Payload) -> None:
         turn = read_turn(payload)
-        if await self.turns.is_due(turn):
-            async with self.turns.order.turn(turn.thread, position(turn.ts), settle=settling(turn, time.time())):
-                if await self.turns.is_due(turn):
-                    await self._answer(turn)
-        await self.turns.end(turn)
+        if not await self.turns.is_due(turn):
+            await self.turns.end(turn)
+            return
+        async with self.turns.at_work(turn, settle=settling(turn, time.time())):
+            if await self.turns.is_due(turn):
+                await self._answer(turn)
+            await self.turns.end(turn)
 
     async def _answer(self, turn: Turn) -> None:
         if await self.turns.is_stopped(turn):
@@ -127,9 +179,9 @@ class WithdrawJob:
         if not await self.turns.ledger.withdraw(turn.key):
             return
         self.turns.running.supersede(turn)
-        async with self.turns.order.turn(turn.thread, position(turn.ts), settle=0):
+        async with self.turns.at_work(turn, settle=0):
             await self.conversation.take_back(turn)
-        await self.turns.end(turn)
+            await self.turns.end(turn)
 
     async def give_up(self, payload: Payload) -> None:
         """Nobody waits for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -71,8 +71,15 @@ class WebClient(AsyncWebClient):
     """One per workspace, because that is what Slack's limits are per."""
 
     def __init__(
-        self, token: str | None, session: aiohttp.ClientSession, api_url: str, watch: Watch | None = None
+        self,
+        token: str | None,
+        session: aiohttp.ClientSession,
+        api_url: str,
+        watch: Watch | None = None,
+        sure: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`sure` returns once it is certain that no other bot speaks in our place."""
+        self._sure = sure
         self.gates = Gates()
         self.watch = watch or Unwatched()
         super().__init__(
@@ -83,9 +90,15 @@ class WebClient(AsyncWebClient):
             retry_handlers=[BrokenLine(), Busy(self.gates, self.watch)],
         )
 
+    async def may_speak(self) -> None:
+        """Return once it is we who speak here."""
+        if self._sure is not None:
+            await self._sure()
+
     async def api_call(self, api_method: str, **given: Any) -> AsyncSlackResponse:
         if (waited := await self.gates.passed(api_method)) > 0.001:
             self.watch.waited(api_method, waited)
+        await self.may_speak()
         with self.watch.calling(api_method), span(f"slack {api_method}", kind="client"):
             return await super().api_call(api_method, **given)
 

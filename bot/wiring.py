@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
 from slack_bolt.async_app import AsyncApp
@@ -28,6 +29,7 @@ from bot.listeners_install import Gone, InstallListeners
 from bot.missed import Missed
 from bot.notices import NoticeJob, watch_notices
 from bot.pace import Pace
+from bot.peers import Alone, Peers
 from bot.readers import Readers
 from bot.recent import Recent
 from bot.records import Records
@@ -39,6 +41,7 @@ from bot.surfaces import Surfaces
 from bot.teams import Team, TeamDurable
 from bot.telemetry import Telemetry
 from bot.thread_jobs import ThreadChangeJob, ThreadJob, Threads
+from bot.tidings import Tidings
 from bot.turns import Turns, WithdrawJob
 from bot.web_client import WebClient
 
@@ -58,6 +61,8 @@ class Shared:
     signing_secret: str | None
     gone: Gone
     telemetry: Telemetry = field(default_factory=Telemetry)
+    peers: Peers = field(default_factory=Alone)
+    tidings: Tidings = field(default_factory=lambda: Tidings(Alone()))
     checks: dict[str, Check] = field(default_factory=dict)
     """What must be well for us to answer, by name; filled as it opens."""
 
@@ -78,6 +83,7 @@ class Shared:
         wired = self._wired(client, team, bot_user)
         recording = TeamDurable(durable, team)
         app = build_app(client, self.signing_secret, team, bot_user)
+        self.tidings.directories[team] = wired.directory
         wired.register(app, recording, self)
         notices = asyncio.create_task(watch_notices(self.backend, recording, team, self.settings.notices_every))
         jobs = {job.name: job for job in then_home(wired.jobs(self), Recent(self.store.engine), recording)}
@@ -88,7 +94,7 @@ class Shared:
         return build_app(self._client(None), self.signing_secret, "", "")
 
     def _client(self, token: str | None) -> WebClient:
-        return WebClient(token, self.calling, self.api_url, self.telemetry)
+        return WebClient(token, self.calling, self.api_url, self.telemetry, self.peers.sure)
 
     def _wired(self, client: WebClient, team: str, bot_user: str) -> Wired:
         slack = Slack(client, self.session)
@@ -122,7 +128,8 @@ class Wired:
     def register(self, app: AsyncApp, durable: Durable, shared: Shared) -> None:
         """Tell Bolt of all listeners; those that take every event come last."""
         home = HomeListeners(durable, self.slack, self.team)
-        AudienceListeners(self.directory, home.left, self.surfaces.channels.moved).register(app)
+        tell = partial(shared.tidings.tell, self.team)
+        AudienceListeners(self.directory, home.left, self.surfaces.channels.moved, tell).register(app)
         home.register(app)
         InstallListeners(self.team, shared.gone).register(app)
         surfaces, turns = self.surfaces, shared.turns
@@ -150,7 +157,7 @@ class Wired:
             store=store,
             directory=directory,
             running=shared.turns.running,
-            pace=Pace(),
+            pace=Pace(share=lambda: shared.peers.living),
             bot_user=self.bot_user,
             readers=readers,
             timeout=settings.answer_timeout,

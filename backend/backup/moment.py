@@ -33,9 +33,9 @@ MANIFESTS = "_versions"
 """Lance's folder of them in a table."""
 PAUSE = 0.02
 """Seconds between tries: the index is written to a few times a second at most."""
-QUEUE_SCHEMA = "dbos"
-"""PostgreSQL's schema of durable work. It is left out, as SQLite's file of it is: the records say what is to be done,
-and an old queue would hold that some of it has been done."""
+QUEUE_SCHEMAS = ("dbos", "footnote_bot_work")
+"""PostgreSQL's schemas of durable work, the backend's and the bot's. They are left out, as SQLite's file of it is: the
+records say what is to be done, and an old queue would hold that some of it has been done."""
 BLOBS = "SELECT origin FROM documents WHERE status <> 'deleted'"
 
 
@@ -70,8 +70,9 @@ class PinnedPostgres:
 
     def copy_to(self, folder: Path) -> Path:
         path = folder / "database.dump"
+        left_out = [f"--exclude-schema={one}" for one in QUEUE_SCHEMAS]
         program("pg_dump", self.url, "--format=custom", "--no-owner", "--no-privileges",
-                f"--exclude-schema={QUEUE_SCHEMA}", f"--snapshot={self.snapshot}", f"--file={path}")  # fmt: skip
+                *left_out, f"--snapshot={self.snapshot}", f"--file={path}")  # fmt: skip
         return path
 
     def blobs(self) -> frozenset[str]:

@@ -85,11 +85,27 @@ def test_kubernetes_selectors_find_their_pods_and_ports() -> None:
     assert named("Service", "backend")["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]
 
 
-def test_the_bots_folder_has_one_owner_also_while_it_is_replaced() -> None:
+def test_bots_in_kubernetes_share_everything_and_keep_nothing() -> None:
     deployed = named("Deployment", "bot")["spec"]
-    assert (deployed["replicas"], deployed["strategy"]) == (1, {"type": "Recreate"})
-    claims = [volume.get("persistentVolumeClaim") for volume in deployed["template"]["spec"]["volumes"]]
-    assert {"claimName": named("PersistentVolumeClaim", "bot")["metadata"]["name"]} in claims
+    assert deployed["replicas"] == 2
+    assert deployed["strategy"] == {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert all("emptyDir" in volume for volume in deployed["template"]["spec"]["volumes"])
+    assert {"secretRef": {"name": "footnote"}} in deployed["template"]["spec"]["containers"][0]["envFrom"]
+    assert named("Secret", "footnote")["stringData"]["FOOTNOTE_DATABASE_URL"].startswith("postgresql://")
+    labels = deployed["template"]["metadata"]["labels"]
+    assert named("PodDisruptionBudget", "bot")["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    waits = deployed["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert waits > BotSettings.model_fields["stop_timeout"].default + 10
+
+
+def test_bots_of_compose_share_their_memory_where_there_are_several() -> None:
+    services = documents(DEPLOY / "compose.yaml")[0]["services"]
+    small, full = services["bot"], services["bot-full"]
+    assert (small["profiles"], full["profiles"]) == (["small"], ["full"])
+    assert "FOOTNOTE_DATABASE_URL" not in small["environment"]
+    backend = services["backend-full"]["environment"]["FOOTNOTE_DATABASE_URL"]
+    assert full["environment"]["FOOTNOTE_DATABASE_URL"] == backend
+    assert (full["deploy"]["replicas"], full["volumes"]) == (2, ["/data"])
 
 
 def shared(variables: dict[str, Any]) -> None:

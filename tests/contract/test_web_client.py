@@ -53,6 +53,23 @@ async def test_what_slack_tells_one_call_all_calls_of_that_method_keep_to_and_no
     assert calls(sandbox, "chat.update") == 3
 
 
+async def test_nothing_is_said_before_it_is_certain_that_no_other_bot_speaks_in_our_place(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    certain = asyncio.Event()
+
+    async def sure() -> None:
+        await certain.wait()
+
+    slack = Slack(WebClient(sandbox.bot_token, session, sandbox.api_url, sure=sure), session)
+    saying = asyncio.create_task(slack.post(GENERAL, "one"))
+    await asyncio.sleep(0.1)
+    assert calls(sandbox, "chat.postMessage") == 0
+    certain.set()
+    await saying
+    assert calls(sandbox, "chat.postMessage") == 1
+
+
 async def test_who_is_told_to_wait_in_one_channel_says_nothing_of_another(sandbox: Sandbox, slack: Slack) -> None:
     sandbox.fail("chat.postMessage", status=429)
     waiting = asyncio.create_task(slack.post(GENERAL, "one"))

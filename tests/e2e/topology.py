@@ -1,4 +1,5 @@
-"""Several real backends that share what deploy/ has them share: PostgreSQL, an object store, Redis, behind nginx."""
+"""Several real backends that share what deploy/ has them share: PostgreSQL, an object store, Redis, behind nginx; and
+several real bots, which ask through it, in one local Slack."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import aiohttp
 
 from tests.e2e.nginx import nginx
 from tests.e2e.processes import Program, free_port, start, until_healthy
+from tests.fakes.slack_driver import SlackDriver
 from tests.object_store import ObjectStore, running_object_store
 from tests.postgres_server import PostgresServer, running_postgres
 from tests.redis_server import RedisServer, running_redis
@@ -68,10 +70,54 @@ class Backend:
 
 
 @dataclass
+class Bot:
+    """One of the bots, with a data folder of its own."""
+
+    number: int
+    folder: Path
+    environment: dict[str, str]
+    program: Program | None = None
+
+    @property
+    def name(self) -> str:
+        return (self.folder / f"bot-{self.number}" / "bot-name").read_text().strip()
+
+    async def begin(self) -> None:
+        """Start it without waiting until it hears."""
+        place = {
+            "FOOTNOTE_DATA_DIR": str(self.folder / f"bot-{self.number}"),
+            "FOOTNOTE_BOT_PORT": str(free_port()),
+        }
+        self.environment |= place
+        self.program = await start(f"bot-{self.number}", "bot", environment=self.environment, folder=self.folder)
+
+    async def ready(self) -> None:
+        assert self.program is not None
+        url = f"http://127.0.0.1:{self.environment['FOOTNOTE_BOT_PORT']}/health/ready"
+        await until_healthy(url, self.program, patience=120)
+
+    async def stop(self, *, kill: bool = False) -> None:
+        program, self.program = self.program, None
+        if program is not None:
+            await program.stop(kill=kill, patience=60)
+
+    async def __aenter__(self) -> Bot:
+        await self.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop(kill=True)
+
+
+@dataclass
 class Topology:
-    """Everything, running. `http` speaks through nginx."""
+    """Everything, running. `http` speaks through nginx. Of the bots, the last one is there to be started."""
 
     backends: list[Backend]
+    bots: list[Bot]
+    slack: SlackDriver
     postgres: PostgresServer
     store: ObjectStore
     redis: RedisServer
@@ -99,8 +145,9 @@ def settings(postgres: PostgresServer, store: ObjectStore, redis: RedisServer) -
 
 
 @asynccontextmanager
-async def topology(folder: Path, *, backends: int) -> AsyncIterator[Topology]:
-    """Run so many backends, each with a data folder of its own that holds nothing the others need."""
+async def topology(folder: Path, *, backends: int, bots: int = 0, limited: bool = True) -> AsyncIterator[Topology]:
+    """Run so many backends and bots, each with a data folder of its own that holds nothing the others need; nginx lets
+    everything through if not `limited`."""
     async with AsyncExitStack() as stack:
         postgres = stack.enter_context(running_postgres())
         store = stack.enter_context(running_object_store())
@@ -121,11 +168,41 @@ async def topology(folder: Path, *, backends: int) -> AsyncIterator[Topology]:
         ]
         for backend in several:
             await stack.enter_async_context(backend)
-        await asyncio.gather(*(backend.ready() for backend in several))
         front = folder / "nginx"
         front.mkdir()
-        url, trust = await stack.enter_async_context(nginx(front, *(backend.port for backend in several)))
-        yield Topology(several, postgres, store, redis, await stack.enter_async_context(_session(url, trust)))
+        ports = [backend.port for backend in several]
+        url, trust = await stack.enter_async_context(nginx(front, *ports, limited=limited))
+        slack_url = await stack.enter_async_context(running_slack(folder))
+        common = {
+            "FOOTNOTE_API_KEY": KEY,
+            "FOOTNOTE_DATABASE_URL": postgres.url(),
+            "FOOTNOTE_BACKEND_URL": url,
+            "SSL_CERT_FILE": str(front / "tls.crt"),
+            "SLACK_API_URL": f"{slack_url}/api/",
+            "SLACK_BOT_TOKEN": "xoxb-sandbox",
+            "SLACK_APP_TOKEN": "xapp-sandbox",
+        }
+        talking = [Bot(number, folder, dict(common)) for number in range(bots + 1)]
+        for bot in talking[:bots]:
+            await stack.enter_async_context(bot)
+        stack.push_async_callback(talking[bots].stop, kill=True)
+        await asyncio.gather(*(backend.ready() for backend in several), *(bot.ready() for bot in talking[:bots]))
+        slack = await stack.enter_async_context(SlackDriver(slack_url))
+        http = await stack.enter_async_context(_session(url, trust))
+        yield Topology(several, talking, slack, postgres, store, redis, http)
+
+
+@asynccontextmanager
+async def running_slack(folder: Path) -> AsyncIterator[str]:
+    """Run the local Slack as a process of its own; yield its address."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = ("bot.sandbox", "--port", str(port), "--retry", "0,1,2,4,8")
+    program = await start("slack", *arguments, environment={}, folder=folder)
+    try:
+        await until_healthy(f"{url}/", program)
+        yield url
+    finally:
+        await program.stop(kill=True)
 
 
 async def migrated(folder: Path, shared: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from bot.channel_settings import (
 )
 from bot.channels import MUTED, Channels
 from bot.client import Health, Part
+from bot.database import build_engine
 from bot.directory import Directory
 from bot.footnote_command import misused, read_footnote
 from bot.forgetting import forget_user
@@ -36,7 +37,7 @@ from bot.settings import Settings
 from bot.settings_form import Wrong, read_settings, settings_form, settled_blocks, settled_view
 from bot.status import KEY_TOO_SMALL, own_part, parts_of, status_blocks, status_line, verdict_of
 from bot.status import Part as Told
-from bot.store import Store, build_engine
+from bot.store import Store
 from bot.thread import Turn
 
 LONG = tuple(f"{'x' * 90}-{n}" for n in range(MAX_LISTED))

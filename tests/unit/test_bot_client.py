@@ -11,10 +11,11 @@ import pytest
 from backend.schema import DoneEvent, FeedbackRequest, IngestRequest, QueryRequest, QueryStreamEvent
 from bot.audience import Channel, Person
 from bot.client import Backend, BackendProblem, BackendUnavailable
+from bot.database import build_engine
 from bot.directory import Directory
 from bot.settings import Settings, SettingsError, load_settings
 from bot.slack import SlackRefused
-from bot.store import Answer, Store, build_engine
+from bot.store import Answer, Store
 from bot.welcome import corpus, ingest_welcome
 from tests.fakes.backend_server import FakeBackend, open_backend
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from dbos import DBOS, DBOSClient
 from sqlalchemy import select
 
+from bot.database import build_engine
 from bot.durable import Payload, open_durable
 from bot.forgetting import forget, forget_jobs
 from bot.records import HANDED_ON, REACTIONS, HandedOn, Records
 from bot.settings import Settings
-from bot.store import ANSWERS, THREAD_DOCUMENTS, Answer, IngestedThread, Store, build_engine
+from bot.store import ANSWERS, THREAD_DOCUMENTS, Answer, IngestedThread, Store
 
 
 class Says:
@@ -82,4 +83,4 @@ def jobs_of(folder: Path) -> str:
 
 
 def test_without_jobs_there_is_nothing_to_forget(tmp_path: Path) -> None:
-    assert forget_jobs(tmp_path / "none.sqlite", "T1", "U1") == 0
+    assert forget_jobs(f"sqlite:///{tmp_path / 'none.sqlite'}", "T1", "U1") == 0

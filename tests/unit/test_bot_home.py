@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from bot.blocks import section
 from bot.commands import MAX_TITLE, CommandError, quoted, read_ingest, words_of
+from bot.database import build_engine
 from bot.home import MAX_BLOCKS, Contents, Recently, home_blocks
 from bot.home_jobs import Turnstile
 from bot.ingest_form import FormPlace, ingest_form, problems_of, read_form
 from bot.recent import Recent
 from bot.sandbox.rules import check_view
-from bot.store import Answer, Store, build_engine
+from bot.store import Answer, Store
 from bot.wish import read_wish
 from tests.fakes.backend_server import document
 

@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from backend.schema import Document, DocumentsReply
 from bot.client import Backend
+from bot.database import build_engine
 from bot.doors import REPLAY_SECONDS, Replays
 from bot.installations import Installations, UnreadableInstallations, open_keys
 from bot.links import Link, Links
 from bot.purge import forget_rows, remove_documents
 from bot.settings import Settings, SettingsError, load_settings
-from bot.store import Store, build_engine
+from bot.store import Store
 from bot.teams import Teams
 
 OLD, NEW = Fernet(Fernet.generate_key()), Fernet(Fernet.generate_key())

@@ -10,6 +10,7 @@ import pytest
 
 from backend.schema import Citation, DoneEvent, Passage, RunMetadata
 from bot.client import Asked, Trace
+from bot.database import build_engine
 from bot.expert_replies import is_answer
 from bot.experts import shown_of
 from bot.feedback import Emoji, Patience
@@ -20,7 +21,7 @@ from bot.records import BUTTON, HandedOn, Mode, Records
 from bot.sandbox.rules import check_view
 from bot.sessions import prompts_for
 from bot.settings import Settings
-from bot.store import Store, build_engine
+from bot.store import Store
 from bot.thread import Message, Turn, history_of
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bot.database import build_engine
 from bot.listeners import INGEST_THREAD
-from bot.store import IngestedThread, Store, build_engine
+from bot.store import IngestedThread, Store
 from bot.thread_document import (
     ThreadChange,
     ThreadMessage,

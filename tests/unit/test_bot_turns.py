@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from bot.database import build_engine
 from bot.edits import deleted_turn, edited_turn
 from bot.ledger import MAX_EDITS, Ledger
 from bot.order import ThreadOrder
 from bot.running import Running
 from bot.slack import SlackRefused, SlackUnavailable
-from bot.store import Store, build_engine
+from bot.store import Store
 from bot.thread import Turn
 from bot.turns import TurnJob, Turns, UnsayableOutcome, WithdrawJob, write_turn
 
