@@ -69,7 +69,7 @@ async def asked(http: aiohttp.ClientSession, over: asyncio.Event) -> int:
             assert reply.status == 200, await reply.text()
             assert any("at nine" in passage["text"] for passage in (await reply.json())["passages"])
         count += 1
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
     return count
 
 
