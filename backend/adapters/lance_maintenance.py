@@ -20,9 +20,10 @@ ROWS_FOR_CODES = 300_000
 """From here the index holds a code of one bit per dimension in place of each vector (IVF_RQ): the vectors themselves
 would be more than what LanceDB keeps in memory, and be read anew for each search. Measured at a million rows of 384
 dimensions: 613 ms became 44 ms, and 1.5 GB a tenth of that."""
-REFINED = 4
-"""So many times as many rows as are wanted are compared by their vectors where the index holds codes. Of the ten
-nearest of 319,000 vectors of MiniLM this finds all, or .999 with a filter that passes one row in twenty; else .865."""
+REFINED = 240
+"""Where the index holds codes, so many rows at least are compared by their vectors, and four times as many as wanted.
+Of the ten nearest of 319,000 vectors of MiniLM this finds all, or .999 with a filter that passes one row in twenty;
+without it .865."""
 REBUILD_GROWTH = 4
 """Partitions are counted out when the index is built: it is built anew once the table is so many times larger."""
 MOST_PARTS = 16
@@ -116,7 +117,7 @@ async def build_vector_index(table: Table, codes_from: int = ROWS_FOR_CODES) -> 
     if rows < ROWS_FOR_VECTOR_INDEX or (fits and await _parts(table, built) <= MOST_PARTS):
         return
     name = _VECTOR_INDEX.format(rows=rows)
-    kind = IvfRq if rows >= codes_from and await _may_be_coded(table) else IvfFlat
+    kind = IvfRq if rows >= codes_from and await _is_of_bytes(table) else IvfFlat
     await table.create_index("vector", config=kind(distance_type="cosine"), name=name)
     for old in built.keys() - {name}:
         await table.drop_index(old)
@@ -125,16 +126,20 @@ async def build_vector_index(table: Table, codes_from: int = ROWS_FOR_CODES) -> 
 
 def fitting(built: int, rows: int, codes_from: int = ROWS_FOR_CODES) -> bool:
     """Whether an index that was built over so many rows still fits a table of so many: codes need `refine_factor`."""
-    return rows < REBUILD_GROWTH * built and (built < codes_from or refine_factor(rows, codes_from) is not None)
+    return rows < REBUILD_GROWTH * built and (built < codes_from or may_be_coded(rows, codes_from))
 
 
-def refine_factor(rows: int, codes_from: int = ROWS_FOR_CODES) -> int | None:
-    """Return by how many times more rows a search compares by their vectors, for a table of so many rows that its index
-    may hold codes; what it costs where the index holds vectors is little."""
-    return REFINED if 2 * rows >= codes_from else None
+def may_be_coded(rows: int, codes_from: int = ROWS_FOR_CODES) -> bool:
+    """Whether the index of a table of so many rows may hold codes. To refine costs little where it holds vectors."""
+    return 2 * rows >= codes_from
 
 
-async def _may_be_coded(table: Table) -> bool:
+def refine_factor(limit: int) -> int:
+    """Return how many times as many rows as the wanted ones a search of codes compares by their vectors."""
+    return max(4, -(-REFINED // limit))
+
+
+async def _is_of_bytes(table: Table) -> bool:
     """Codes are made of whole bytes."""
     return bool((await table.schema()).field("vector").type.list_size % 8 == 0)
 

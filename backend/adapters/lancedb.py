@@ -21,6 +21,7 @@ from backend.adapters.lance_maintenance import (
     commits_between,
     compact,
     drop_versions,
+    may_be_coded,
     prepare_indexes,
     refine_factor,
     rewrite,
@@ -192,14 +193,14 @@ class LanceIndex:
             return []
         await self._looked()
         search = self._table.query().nearest_to(vector).distance_type("cosine").maximum_nprobes(0)
-        if factor := await self._refine_factor():
-            search = search.refine_factor(factor)
+        if await self._may_be_coded():
+            search = search.refine_factor(refine_factor(limit))
         rows = await self._rows(query, search.select([*PASSAGE_COLUMNS, "_distance"]).limit(limit))
         return _ranked(to_passages(rows, [1.0 - row["_distance"] for row in rows]))
 
-    async def _refine_factor(self) -> int | None:
+    async def _may_be_coded(self) -> bool:
         with _translated("searched"):
-            return refine_factor(await self._table.count_rows(), self._codes_from)
+            return may_be_coded(await self._table.count_rows(), self._codes_from)
 
     async def search_text(self, query: Query, text: str, *, limit: int) -> list[Passage]:
         """Return the best passages by BM25 over title, heading and text. `text` is words, never a query language."""

@@ -124,8 +124,8 @@ def test_an_index_is_built_anew_where_the_table_has_outgrown_it_or_its_codes_wou
     assert lance_maintenance.fitting(300_000, 150_000)
     assert not lance_maintenance.fitting(300_000, 149_999)
     assert lance_maintenance.fitting(299_999, 149_999)
-    assert lance_maintenance.refine_factor(149_999) is None
-    assert lance_maintenance.refine_factor(300_000) == lance_maintenance.REFINED
+    assert not lance_maintenance.may_be_coded(149_999)
+    assert [lance_maintenance.refine_factor(limit) for limit in (1, 7, 60, 500)] == [240, 35, 4, 4]
 
 
 async def test_a_trickle_of_documents_leaves_neither_parts_nor_files_behind(tmp_path: Path, many: list[str]) -> None:
