@@ -19,11 +19,11 @@ ROWS_FOR_VECTOR_INDEX = 10_000
 ROWS_FOR_CODES = 300_000
 """From here the index holds a code of one bit per dimension in place of each vector (IVF_RQ): the vectors themselves
 would be more than what LanceDB keeps in memory, and be read anew for each search. Measured at a million rows of 384
-dimensions: 613 ms became 44 ms, and 1.5 GB a tenth of that."""
+dimensions: 613 ms became 47 ms, and 1.5 GB became 62 MB."""
 REFINED = 240
 """Where the index holds codes, so many rows at least are compared by their vectors, and four times as many as wanted.
-Of the ten nearest of 319,000 vectors of MiniLM this finds all, or .999 with a filter that passes one row in twenty;
-without it .865."""
+Of the ten nearest of 319,000 vectors of MiniLM this finds all, also with a filter that passes one row in twenty;
+without it .85 and .82 (`tests.bench.bench_codes`)."""
 REBUILD_GROWTH = 4
 """Partitions are counted out when the index is built: it is built anew once the table is so many times larger."""
 MOST_PARTS = 16
